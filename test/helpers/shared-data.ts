@@ -1,0 +1,15 @@
+/**
+ * Where the real rule sets, captures and NSG files are: a folder beside the project that a clone may not have.
+ * Tests that need it skip, saying so, when it is absent. Nothing from there is copied into the project.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
+
+/** Path of `name` in the shared data folder, or undefined where there is none. */
+export function sharedData(name: string): string | undefined {
+  const path = join(root, name);
+  return existsSync(path) ? path : undefined;
+}
