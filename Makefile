@@ -1,0 +1,32 @@
+# What a contributor types. Each target installs what it needs first, and does nothing when there is nothing to do.
+# scripts/setup puts a current Node into .node/ where the machine has none or an old one, so .node/bin comes first.
+export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
+# Through a shell always: make's own lookup of simple commands would use the PATH it was started with.
+SHELL := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build lint test demo bench check
+
+help: ## print this list
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing: Debian packages (as root), Node into .node/, npm packages
+	@scripts/setup
+
+build: setup ## compile TypeScript into dist/
+	@npm run --silent build
+
+lint: build ## format check, lint with types
+	@npm run --silent format:check
+	@npm run --silent lint
+
+test: build ## all tests; as root also the live ones, in network namespaces of their own
+	@npm test --silent
+
+demo: build ## real traffic through nsgd between network namespaces (root), else a replayed capture
+	@node dist/demo/main.js
+
+bench: build ## time decode, match and flow lookup, one case per process
+	@node dist/bench/main.js
+
+check: lint test ## lint and test: what has to pass before a commit
