@@ -38,6 +38,7 @@ describe('parsePrefix takes', () => {
     ['a trailing gap', '2001:db8::/32', '2001:db8::/32'],
     ['eight groups', '1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8/128'],
     ['an IPv4 tail', '::ffff:1.2.3.4', '::ffff:102:304/128'],
+    ['an IPv4 tail after six groups', '1:2:3:4:5:6:1.2.3.4', '1:2:3:4:5:6:102:304/128'],
     ['an odd mask', 'fe80::/10', 'fe80::/10'],
   ])('%s', (_, text, canonical) => {
     expect(formatPrefix(prefixOf(text))).toBe(canonical);
@@ -71,6 +72,10 @@ describe('parsePrefix refuses', () => {
     ['a zone', 'fe80::1%eth0', 'syntax'],
     ['a long group', '12345::', 'syntax'],
     ['three colons', ':::', 'syntax'],
+    ['a leading colon', ':1::', 'syntax'],
+    ['a trailing colon', '1:2:3:4:5:6:7:', 'syntax'],
+    ['a group that is no number', 'g::', 'syntax'],
+    ['IPv4 after seven groups', '1:2:3:4:5:6:7:1.2.3.4', 'syntax'],
     ['IPv4 in the middle', '::1.2.3.4:5', 'syntax'],
     ['IPv4 before the gap', '1.2.3.4::', 'syntax'],
     ['IPv6 mask 129', '::/129', 'mask'],
