@@ -1,0 +1,97 @@
+/**
+ * Problems in files that people wrote: collected, never thrown one by one, so that one run names them all.
+ *
+ * Messages may quote what stands in the file. Control and formatting characters are escaped when a problem is
+ * printed: a rule name must not be able to move the cursor of the terminal that shows the complaint about it.
+ */
+
+/** A place in a file. Line and column count from 1; columns count UTF-16 units. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Severity = 'error' | 'warning';
+
+export interface Problem extends Position {
+  /** Azure's error code where one exists, in the same spelling style otherwise. */
+  readonly code: string;
+  readonly message: string;
+  readonly severity: Severity;
+}
+
+const QUOTED_LENGTH_MAX = 120;
+
+/** `file:line:column: code: message`, on one line whatever the texts hold. A warning says so before its message. */
+export function formatProblem(problem: Problem): string {
+  const { line, column, code, severity } = problem;
+  const message = severity === 'warning' ? `warning: ${problem.message}` : problem.message;
+  return `${escapeControls(problem.file)}:${line}:${column}: ${code}: ${escapeControls(message)}`;
+}
+
+/** `file:line:column`, for messages that name a second place. */
+export function formatPosition(position: Position): string {
+  return `${position.file}:${position.line}:${position.column}`;
+}
+
+/** In the order of files, then of positions; problems of one position keep their order. */
+export function sortProblems(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => {
+    if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+    return a.line - b.line || a.column - b.column;
+  });
+}
+
+export function hasErrors(problems: readonly Problem[]): boolean {
+  return problems.some((problem) => problem.severity === 'error');
+}
+
+/** Text from a file as it may stand in a message: in double quotes, cut when it is very long. */
+export function quote(text: string): string {
+  if (text.length <= QUOTED_LENGTH_MAX) return `"${text}"`;
+  return `"${text.slice(0, QUOTED_LENGTH_MAX)}..." (${text.length} characters)`;
+}
+
+/** Control, bidirectional, zero-width and unpaired characters as `\u{...}`. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
+
+/** Collects problems while files are read. */
+export class ProblemList {
+  readonly #problems: Problem[] = [];
+
+  error(at: Position, code: string, message: string): void {
+    this.#add(at, code, message, 'error');
+  }
+
+  warning(at: Position, code: string, message: string): void {
+    this.#add(at, code, message, 'warning');
+  }
+
+  addAll(problems: readonly Problem[]): void {
+    for (const problem of problems) this.#problems.push(problem);
+  }
+
+  /** How many so far, warnings included: compare two readings to learn whether a step went well. */
+  get count(): number {
+    return this.#problems.length;
+  }
+
+  get errorCount(): number {
+    return this.#problems.filter((problem) => problem.severity === 'error').length;
+  }
+
+  sorted(): Problem[] {
+    return sortProblems(this.#problems);
+  }
+
+  #add(at: Position, code: string, message: string, severity: Severity): void {
+    const { file, line, column } = at;
+    this.#problems.push({ file, line, column, code, message, severity });
+  }
+}
