@@ -1,0 +1,65 @@
+/**
+ * How commands print: results on stdout, diagnostics on stderr, tables for people and JSON for programs.
+ */
+import { writeSync } from 'node:fs';
+import { escapeControls } from '../src/policy/problem.ts';
+import { CommandError, ExitCode } from './exit-code.ts';
+
+export type OutputFormat = 'table' | 'json' | 'ndjson';
+
+/** @throws CommandError for a format that the command does not have */
+export function outputFormat(text: string, allowed: readonly OutputFormat[]): OutputFormat {
+  const format = allowed.find((candidate) => candidate === text);
+  if (format === undefined) {
+    throw new CommandError(ExitCode.Usage, `-o ${text}: choose one of ${allowed.join(', ')}`);
+  }
+  return format;
+}
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/**
+ * Writes all of a text, also to a pipe that is full for the moment. A reader that went away (`nsgd flows | head`)
+ * ends the process quietly, as it does for other tools.
+ */
+function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') process.exit(ExitCode.Ok);
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
+/** One line of result. */
+export function print(line: string): void {
+  writeAll(STDOUT, `${line}\n`);
+}
+
+/** One line of diagnostics. */
+export function printError(line: string): void {
+  writeAll(STDERR, `${line}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, undefined, 2));
+}
+
+/**
+ * Columns aligned to the left, two spaces apart; control characters in cells are escaped.
+ * @param header column names; printed in capitals
+ */
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  const lines = [header.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(escapeControls))];
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  for (const line of lines) {
+    const cells = line.map((cell, column) => cell.padEnd(column === line.length - 1 ? 0 : (widths[column] ?? 0)));
+    print(cells.join('  ').trimEnd());
+  }
+}

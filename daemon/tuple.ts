@@ -1,0 +1,70 @@
+/**
+ * Flow tuples as people write them on a command line and in batch files.
+ */
+import { parseIpv4, parseIpv6 } from '../src/policy/address.ts';
+import type { Address } from '../src/policy/explain.ts';
+import { quote } from '../src/policy/problem.ts';
+import { CommandError, ExitCode } from './exit-code.ts';
+
+function usage(message: string): CommandError {
+  return new CommandError(ExitCode.Usage, message);
+}
+
+const PROTOCOLS: ReadonlyMap<string, number | { readonly ipv4: number; readonly ipv6: number }> = new Map<
+  string,
+  number | { ipv4: number; ipv6: number }
+>([
+  ['tcp', 6],
+  ['udp', 17],
+  ['icmp', { ipv4: 1, ipv6: 58 }],
+  ['icmpv6', 58],
+  ['esp', 50],
+  ['ah', 51],
+]);
+
+/** A protocol by name, any letter case, or by number 0 to 255. `Icmp` is ICMPv6 between IPv6 addresses. */
+export function parseProtocol(text: string, address: Address): number {
+  const named = PROTOCOLS.get(text.toLowerCase());
+  if (typeof named === 'number') return named;
+  if (named !== undefined) return typeof address === 'bigint' ? named.ipv6 : named.ipv4;
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
+  throw usage(`protocol ${quote(text)}: use TCP, UDP, ICMP, ESP, AH or a number from 0 to 255`);
+}
+
+export function parseDirection(text: string): 0 | 1 {
+  const lower = text.toLowerCase();
+  if (lower === 'inbound' || lower === 'in') return 0;
+  if (lower === 'outbound' || lower === 'out') return 1;
+  throw usage(`direction ${quote(text)}: use Inbound or Outbound`);
+}
+
+export function parseAddress(text: string): Address {
+  const address = parseIpv4(text) ?? parseIpv6(text);
+  if (address === undefined) throw usage(`${quote(text)} is not an IPv4 or IPv6 address`);
+  return address;
+}
+
+/** A port; `*` is 0, as for a protocol that has none. */
+export function parsePort(text: string): number {
+  if (text === '*') return 0;
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw usage(`port ${quote(text)}: use a number from 0 to 65535`);
+}
+
+/** `10.0.1.4:80`, `[fd00::4]:80`, or an address alone where the protocol has no ports. */
+export function parseEndpoint(text: string): { address: Address; port: number } {
+  const bracketed = /^\[(?<address>[^\]]*)\](?::(?<port>.*))?$/.exec(text)?.groups;
+  if (bracketed !== undefined) {
+    const { address = '', port = '0' } = bracketed;
+    return { address: parseAddress(address), port: parsePort(port) };
+  }
+  const colons = text.split(':').length - 1;
+  if (colons === 1) {
+    const [address = '', port = ''] = text.split(':');
+    return { address: parseAddress(address), port: parsePort(port) };
+  }
+  if (colons > 1 && parseIpv6(text) === undefined) {
+    throw usage(`${quote(text)}: write an IPv6 address with a port as [address]:port`);
+  }
+  return { address: parseAddress(text), port: 0 };
+}
