@@ -266,11 +266,11 @@ export class PcapngFileSource implements FrameSource {
     this.originalLength = Math.max(original, captured);
     const high = view.getUint32(position + EPB_TIME_HIGH_OFFSET, littleEndian);
     const low = view.getUint32(position + EPB_TIME_LOW_OFFSET, littleEndian);
-    this.timestamp = ((high * TWO_TO_32 + low) / on.ticksPer) * on.millis + on.offset;
+    this.timestamp = quotient(high, low, on.ticksPer) * on.millis + on.offset;
   }
 
   #readSimplePacket(length: number): void {
-    this.#requireBlock('simple packet', length, SPB_BYTES - 4);
+    this.#requireBlock('simple packet', length, SPB_BYTES);
     const { view, position } = this.#window;
     const original = view.getUint32(position + SPB_ORIGINAL_OFFSET, this.#littleEndian);
     const on = this.#interface(0);
@@ -339,4 +339,14 @@ function clock(resolution: number): Pick<Interface, 'ticksPer' | 'millis'> {
   return exponent >= 3
     ? { ticksPer: 10 ** (exponent - 3), millis: 1 }
     : { ticksPer: 1, millis: 10 ** (3 - exponent) };
+}
+
+/**
+ * (high * 2^32 + low) / divisor, rounded once. Nanoseconds since the epoch do not fit a double, so the high word is
+ * divided first and its remainder goes with the low word, as in long division.
+ */
+function quotient(high: number, low: number, divisor: number): number {
+  const remainder = high % divisor;
+  const whole = (high - remainder) / divisor;
+  return whole * TWO_TO_32 + (remainder * TWO_TO_32 + low) / divisor;
 }
