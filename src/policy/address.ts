@@ -174,6 +174,21 @@ export function parsePrefix(text: string): Prefix | PrefixFault {
   return 'syntax';
 }
 
+/** What is wrong with `text`, as the end of a sentence that starts with it. */
+export function explainPrefixFault(text: string, fault: PrefixFault): string {
+  if (fault === 'syntax') return 'is no IP address or prefix';
+  const slash = text.indexOf('/');
+  const isIpv6 = text.includes(':');
+  if (fault === 'mask') return `needs a mask of 0 to ${isIpv6 ? 128 : 32} after the slash`;
+  const address = text.slice(0, slash);
+  const length = Number(text.slice(slash + 1));
+  const value = BigInt(parseIpv4(address) ?? 0) | (parseIpv6(address) ?? 0n);
+  const hostBits = BigInt((isIpv6 ? 128 : 32) - length);
+  const low = (value >> hostBits) << hostBits;
+  const network = isIpv6 ? formatIpv6(low) : formatIpv4(Number(low));
+  return `has bits set to the right of its mask; the prefix is ${network}/${length}`;
+}
+
 /** True when `inner` has no address outside `outer`. */
 export function contains(outer: Prefix, inner: Prefix): boolean {
   if (outer.family !== inner.family) return false;

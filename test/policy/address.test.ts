@@ -5,6 +5,7 @@ import ipaddr from 'ipaddr.js';
 import { describe, expect, test } from 'vitest';
 import {
   contains,
+  explainPrefixFault,
   formatAddressSet,
   formatIpv4,
   formatIpv6,
@@ -103,6 +104,28 @@ test('agrees with ipaddr.js on random addresses', () => {
     }
     expect(parseIpv6(formatIpv6(expected)), `seed ${random.seed}`).toBe(expected);
   }
+});
+
+describe('explainPrefixFault', () => {
+  test.each([
+    ['syntax', 'Internet', 'is no IP address or prefix'],
+    ['IPv4 mask', '10.0.0.0/33', 'needs a mask of 0 to 32 after the slash'],
+    ['IPv6 mask', '::/129', 'needs a mask of 0 to 128 after the slash'],
+    [
+      'host bits',
+      '50.206.209.68/27',
+      'has bits set to the right of its mask; the prefix is 50.206.209.64/27',
+    ],
+    [
+      'IPv6 host bits',
+      '2001:db8::1/32',
+      'has bits set to the right of its mask; the prefix is 2001:db8::/32',
+    ],
+  ])('%s', (_, text, message) => {
+    const fault = parsePrefix(text);
+    if (typeof fault !== 'string') throw new Error('the row is no fault');
+    expect(explainPrefixFault(text, fault)).toBe(message);
+  });
 });
 
 describe('relations', () => {

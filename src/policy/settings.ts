@@ -1,0 +1,186 @@
+/**
+ * The settings of the daemon: everything in the configuration that is not about who may talk to whom. Schemas and
+ * what they are read into; every setting has a default.
+ */
+import { z } from 'zod';
+import type { LinkPolicy } from '../engine/policy.ts';
+
+const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+const DURATION_SECONDS_MAX = 86_400;
+/** Azure's "a few minutes", made exact (spec/azure-nsg-facts.md 1.5). */
+const IDLE_TIMEOUT_SECONDS = 240;
+/** Where a kernel's `sun_path` ends, without the final zero byte (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Seconds of `240`, `"240s"`, `"4m"` or `"1h"`; undefined for anything else. */
+export function parseDuration(value: number | string): number | undefined {
+  if (typeof value === 'number') return value;
+  const [, digits, unit = ''] = /^(\d{1,9})([smh])$/.exec(value) ?? [];
+  const scale = SECONDS_PER_UNIT[unit];
+  return digits === undefined || scale === undefined ? undefined : Number(digits) * scale;
+}
+
+function isDuration(value: number | string): boolean {
+  const seconds = parseDuration(value);
+  return (
+    seconds !== undefined &&
+    Number.isInteger(seconds) &&
+    seconds >= 1 &&
+    seconds <= DURATION_SECONDS_MAX
+  );
+}
+
+export interface Endpoint {
+  /** Without brackets. */
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+}
+
+/** `127.0.0.1:9469`, `[::1]:9469`, `localhost:9469`; undefined for anything else. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const [, bracketed, plain, digits] =
+    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+}
+
+function isSocketPath(path: string): boolean {
+  return path.startsWith('/') && new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX;
+}
+
+const absolutePath = z
+  .string()
+  .refine((path) => path.startsWith('/'), { error: 'must be an absolute path' });
+
+/** A fixed set of words. The default message of zod does not repeat what was written. */
+export function oneOf<const T extends readonly [string, ...string[]]>(
+  words: T,
+): z.ZodEnum<{ [K in T[number]]: K }> {
+  return z.enum(words, { error: `must be one of ${words.join(', ')}` });
+}
+
+export const flowTableSchema = z.strictObject({
+  maxFlows: z
+    .int()
+    .min(1024, { error: 'must be at least 1024' })
+    .max(16_777_216, { error: 'must be at most 16777216' })
+    .optional()
+    .describe('Flows remembered at once; 96 bytes of memory each. Default 1048576'),
+  idleTimeout: z
+    .union([z.number(), z.string()], { error: 'must be a duration such as 4m, 240s or 240' })
+    .refine(isDuration, { error: 'must be a duration from 1s to 24h, such as 4m, 240s or 240' })
+    .optional()
+    .describe('Idle time after which a flow is forgotten: 4m, 240s or seconds. Default 4m'),
+});
+
+export const metricsSchema = z.strictObject({
+  listen: z
+    .string()
+    .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, {
+      error: 'must be host:port, such as 127.0.0.1:9469 or [::1]:9469, or off',
+    })
+    .optional()
+    .describe('Where /metrics is served, host:port, or off. Default 127.0.0.1:9469'),
+});
+
+export const tcpSchema = z.strictObject({
+  pickup: oneOf(['strict', 'loose'])
+    .optional()
+    .describe('A TCP packet without a flow that is no SYN: drop it, or let the rules judge it'),
+});
+
+export const linkSchema = z.strictObject({
+  unknownEtherType: oneOf(['drop', 'pass'])
+    .optional()
+    .describe('Frames that are not IPv4, IPv6 or ARP. Default drop'),
+  forwardLinkLocal: z
+    .boolean()
+    .optional()
+    .describe('Forward frames to 01:80:c2:00:00:0x (STP, LLDP, pause). Default false'),
+});
+
+export const controlSchema = z.strictObject({
+  socket: z
+    .string()
+    .refine(isSocketPath, {
+      error: `must be an absolute path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+    })
+    .optional()
+    .describe('Path of the control socket. Default control.sock in the runtime directory'),
+});
+
+export const runtimeDirectorySchema = absolutePath.describe(
+  'Folder on tmpfs for the shared segments and the control socket. Default /run/nsgd',
+);
+
+export const flowLogsSchema = z.strictObject({
+  format: oneOf(['nsg-v2', 'vnet-v4']).optional().describe('Azure flow log format. Default nsg-v2'),
+  directory: absolutePath.describe('Folder the flow logs are written to'),
+});
+
+export const logsSchema = z.strictObject({
+  level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+    .optional()
+    .describe('Least severe log line that is written. Default info'),
+});
+
+/** The sections as written, each undefined when absent. */
+export interface WrittenSettings {
+  readonly flowTable: z.infer<typeof flowTableSchema> | undefined;
+  readonly metrics: z.infer<typeof metricsSchema> | undefined;
+  readonly tcp: z.infer<typeof tcpSchema> | undefined;
+  readonly link: z.infer<typeof linkSchema> | undefined;
+  readonly control: z.infer<typeof controlSchema> | undefined;
+  readonly runtimeDirectory: z.infer<typeof runtimeDirectorySchema> | undefined;
+  readonly flowLogs: z.infer<typeof flowLogsSchema> | undefined;
+  readonly logs: z.infer<typeof logsSchema> | undefined;
+  /** `virtualNetwork.flowTimeoutInMinutes`: Azure's name for the idle timeout. */
+  readonly flowTimeoutInMinutes: number | undefined;
+}
+
+/** The settings with defaults filled in. */
+export interface Settings {
+  readonly flowTable: { readonly maxFlows: number; readonly idleTimeoutSeconds: number };
+  /** Undefined: not served. */
+  readonly metrics: Endpoint | undefined;
+  readonly link: LinkPolicy;
+  /** Path of the control socket. */
+  readonly controlSocket: string;
+  readonly runtimeDirectory: string;
+  /** Undefined: none are written. */
+  readonly flowLogs:
+    { readonly format: 'nsg-v2' | 'vnet-v4'; readonly directory: string } | undefined;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+}
+
+/** Fills in the defaults. `written` has passed the schemas. */
+export function settingsOf(written: WrittenSettings): Settings {
+  const { flowTable, flowLogs, flowTimeoutInMinutes } = written;
+  const minutes = flowTimeoutInMinutes === undefined ? undefined : flowTimeoutInMinutes * 60;
+  const idle = flowTable?.idleTimeout;
+  const listen = written.metrics?.listen ?? '127.0.0.1:9469';
+  const runtimeDirectory = written.runtimeDirectory ?? '/run/nsgd';
+  return {
+    flowTable: {
+      maxFlows: flowTable?.maxFlows ?? 1_048_576,
+      idleTimeoutSeconds:
+        (idle === undefined ? undefined : parseDuration(idle)) ?? minutes ?? IDLE_TIMEOUT_SECONDS,
+    },
+    metrics: parseEndpoint(listen),
+    link: {
+      isUnknownEtherTypePassed: written.link?.unknownEtherType === 'pass',
+      isLinkLocalForwarded: written.link?.forwardLinkLocal ?? false,
+      isTcpPickupLoose: written.tcp?.pickup === 'loose',
+    },
+    controlSocket:
+      written.control?.socket ?? `${runtimeDirectory.replace(/\/+$/, '')}/control.sock`,
+    runtimeDirectory,
+    flowLogs:
+      flowLogs === undefined
+        ? undefined
+        : { format: flowLogs.format ?? 'nsg-v2', directory: flowLogs.directory },
+    logLevel: written.logs?.level ?? 'info',
+  };
+}
