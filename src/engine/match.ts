@@ -1,0 +1,153 @@
+/**
+ * matchRule: the first rule of a compiled list that a packet matches. Hot path, run once per new flow and stage.
+ *
+ * Each field's trie gives the packet's class in that field, a class is a vector of rules, and the answer is the
+ * lowest bit set in all vectors (rule-set-layout.ts). Summaries let whole groups of 32 rules be skipped.
+ */
+import type { Packet } from '../capture/packet.ts';
+import { Entry, NO_PORT, PORT_SHIFT, PROTOCOL_IPV6, PROTOCOL_SHIFT } from './rule-set-layout.ts';
+import { MEMO_ENTRY_WORDS, type RuleSet } from './rule-set.ts';
+
+const NEXT_WORD = Entry.NextWord;
+const NEXT_WORD_BIT = Entry.NextWordBit;
+const SEARCH_BIT = Entry.SearchBit;
+const OFFSET_MASK = Entry.OffsetMask;
+const PORTLESS = NO_PORT << PORT_SHIFT;
+const PORT_LEFT = PORT_SHIFT;
+const PROTOCOL_LEFT = PROTOCOL_SHIFT;
+const IPV6 = PROTOCOL_IPV6;
+const MEMO_WORDS = MEMO_ENTRY_WORDS;
+const SIGN = 0x8000_0000 | 0;
+
+/** What `matchRule` returns when no rule matches. */
+export const NO_RULE = -1;
+
+/**
+ * Walks one word through its trie. Returns a leaf (>= 0), or the entry of a node for the next word. At most four
+ * tables, because each takes at least eight bits, and five searches among four keys.
+ */
+function walk(words: Int32Array, root: number, word: number): number {
+  let entry = root;
+  while (entry < NEXT_WORD) {
+    const node = entry & OFFSET_MASK;
+    const header = words[node];
+    if ((entry & SEARCH_BIT) === 0) {
+      entry = words[node + 1 + ((word << (header >>> 6)) >>> header)];
+    } else {
+      const key = word ^ SIGN;
+      const count = header >>> 16;
+      const end = node + count;
+      let at = node + 1;
+      while (at <= end && words[at] <= key) at++;
+      entry = words[at + count];
+    }
+  }
+  return entry;
+}
+
+/** The class of an IPv6 address: its words one after the other, most ending after two. */
+function walkIpv6(ruleSet: RuleSet, root: number, packet: Packet, isSource: boolean): number {
+  const words = ruleSet.words;
+  let entry = walk(words, root, isSource ? packet.src0 : packet.dst0);
+  if (entry >= 0) return entry;
+  entry = walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src1 : packet.dst1);
+  if (entry >= 0) return entry;
+  entry = walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src2 : packet.dst2);
+  if (entry >= 0) return entry;
+  return walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src3 : packet.dst3);
+}
+
+/** Lowest bit set in three vectors, or -1. At most all their words, typically a few. */
+function firstCommonRule(ruleSet: RuleSet, a: number, b: number, c: number): number {
+  const words = ruleSet.words;
+  const summaryWords = ruleSet.summaryWords;
+  for (let group = 0; group < summaryWords; group++) {
+    let summary = words[a + group] & words[b + group] & words[c + group];
+    while (summary !== 0) {
+      const detail = (group << 5) + 31 - Math.clz32(summary & -summary);
+      const at = summaryWords + detail;
+      const rules = words[a + at] & words[b + at] & words[c + at];
+      if (rules !== 0) return (detail << 5) + 31 - Math.clz32(rules & -rules);
+      summary &= summary - 1;
+    }
+  }
+  return NO_RULE;
+}
+
+/** The same through the memo of the list. */
+function rememberedRule(ruleSet: RuleSet, a: number, b: number, c: number): number {
+  const memo = ruleSet.memo;
+  const hash = Math.imul(a, 0x9e37_79b1) ^ Math.imul(b, 0x85eb_ca6b) ^ Math.imul(c, 0xc2b2_ae35);
+  const slot = ((hash ^ (hash >>> 15)) & ruleSet.memoMask) * MEMO_WORDS;
+  if (memo[slot] === a && memo[slot + 1] === b && memo[slot + 2] === c) return memo[slot + 3];
+  const rule = firstCommonRule(ruleSet, a, b, c);
+  memo[slot] = a;
+  memo[slot + 1] = b;
+  memo[slot + 2] = c;
+  memo[slot + 3] = rule;
+  return rule;
+}
+
+/** Vectors of the source, the destination, the protocol and both ports; overwritten by every call. */
+const scratchVectors = new Int32Array(5);
+
+/** Lowest bit set in the five scratch vectors, or -1: for lists too large for a service table. */
+function firstScratchRule(ruleSet: RuleSet): number {
+  const words = ruleSet.words;
+  const detailStart = ruleSet.summaryWords;
+  for (let group = 0; group < detailStart; group++) {
+    let summary = commonWord(words, group);
+    while (summary !== 0) {
+      const detail = (group << 5) + 31 - Math.clz32(summary & -summary);
+      const rules = commonWord(words, detailStart + detail);
+      if (rules !== 0) return (detail << 5) + 31 - Math.clz32(rules & -rules);
+      summary &= summary - 1;
+    }
+  }
+  return NO_RULE;
+}
+
+function commonWord(words: Int32Array, at: number): number {
+  let common = -1;
+  for (let i = 0; i < 5; i++) common &= words[scratchVectors[i] + at];
+  return common;
+}
+
+/**
+ * Index of the first rule in the list that the packet matches, or `NO_RULE` (-1). The packet must be decoded; of a
+ * frame that carries no IP packet no rule matches. Allocates nothing; bounded by the walks and by one pass over the
+ * vectors (at most 3 x 1.03 x rules / 32 words).
+ */
+export function matchRule(ruleSet: RuleSet, packet: Packet): number {
+  const words = ruleSet.words;
+  let source: number;
+  let destination: number;
+  let protocol = packet.protocol;
+  if (packet.ipVersion === 4) {
+    source = walk(words, ruleSet.sourceIpv4, packet.src3);
+    destination = walk(words, ruleSet.destinationIpv4, packet.dst3);
+  } else if (packet.ipVersion === 6) {
+    source = walkIpv6(ruleSet, ruleSet.sourceIpv6, packet, true);
+    destination = walkIpv6(ruleSet, ruleSet.destinationIpv6, packet, false);
+    protocol |= IPV6;
+  } else {
+    return NO_RULE;
+  }
+  const hasPorts = packet.hasPorts;
+  const srcPort = hasPorts ? packet.srcPort << PORT_LEFT : PORTLESS;
+  const dstPort = hasPorts ? packet.dstPort << PORT_LEFT : PORTLESS;
+  const byProtocol = walk(words, ruleSet.protocol, protocol << PROTOCOL_LEFT);
+  const bySrcPort = walk(words, ruleSet.sourcePort, srcPort);
+  const byDstPort = walk(words, ruleSet.destinationPort, dstPort);
+  if (ruleSet.service !== 0) {
+    const service = words[ruleSet.service + byProtocol + bySrcPort + byDstPort];
+    if (ruleSet.memoMask < 0) return firstCommonRule(ruleSet, source, destination, service);
+    return rememberedRule(ruleSet, source, destination, service);
+  }
+  scratchVectors[0] = source;
+  scratchVectors[1] = destination;
+  scratchVectors[2] = byProtocol;
+  scratchVectors[3] = bySrcPort;
+  scratchVectors[4] = byDstPort;
+  return firstScratchRule(ruleSet);
+}

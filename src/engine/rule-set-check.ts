@@ -1,0 +1,184 @@
+/**
+ * Checks a rule image before anything is matched with it. The image comes from another process through shared memory;
+ * after this check no word of it can lead the matcher outside the image or into an endless walk. Cold path.
+ */
+import {
+  Entry,
+  HEADER_WORDS,
+  Header,
+  MAGIC,
+  MAX_RULES,
+  MAX_SEARCH_KEYS,
+  TRIE_COUNT,
+  Trie,
+  detailWordCount,
+  summaryWordCount,
+} from './rule-set-layout.ts';
+
+/** Not an image that this version's compiler made. */
+export class BrokenImageError extends Error {
+  override readonly name = 'BrokenImageError';
+
+  constructor(what: string) {
+    super(`broken rule image: ${what}`);
+  }
+}
+
+function check(isSound: boolean, what: string): void {
+  if (!isSound) throw new BrokenImageError(what);
+}
+
+/** Where vectors may start. */
+class VectorRange {
+  readonly #end: number;
+  readonly #stride: number;
+
+  constructor(end: number, stride: number) {
+    this.#end = end;
+    this.#stride = stride;
+  }
+
+  has(offset: number): boolean {
+    return (
+      offset >= HEADER_WORDS && offset < this.#end && (offset - HEADER_WORDS) % this.#stride === 0
+    );
+  }
+}
+
+/** No bit may stand for a rule or a detail word that does not exist: it would become a rule index out of range. */
+function checkVectors(image: Int32Array, end: number): void {
+  const ruleCount = image[Header.RuleCount];
+  const detailWords = detailWordCount(ruleCount);
+  const summaryWords = summaryWordCount(ruleCount);
+  const stride = summaryWords + detailWords;
+  check((end - HEADER_WORDS) % stride === 0, 'size of the vectors');
+  const unusedSummaryBits = detailWords & 31 ? -1 << (detailWords & 31) : 0;
+  const unusedDetailBits = ruleCount === 0 ? -1 : ruleCount & 31 ? -1 << (ruleCount & 31) : 0;
+  for (let vector = HEADER_WORDS; vector < end; vector += stride) {
+    check((image[vector + summaryWords - 1] & unusedSummaryBits) === 0, 'summary of a vector');
+    check((image[vector + stride - 1] & unusedDetailBits) === 0, 'rules of a vector');
+  }
+}
+
+interface TrieSection {
+  readonly root: number;
+  readonly start: number;
+  readonly end: number;
+  /** Words of a key. */
+  readonly wordCount: number;
+  readonly isLeaf: (leaf: number) => boolean;
+}
+
+/** One pass over a trie's nodes in the order of writing, remembering where each began. */
+class TrieCheck {
+  /** Largest leaf seen. */
+  largest = 0;
+  readonly #image: Int32Array;
+  readonly #section: TrieSection;
+  /** Per word of the section: 0, or for a node's first word 1 + 2 x its word index + 1 if it is a search node. */
+  readonly #nodes: Uint8Array;
+
+  constructor(image: Int32Array, section: TrieSection) {
+    this.#image = image;
+    this.#section = section;
+    this.#nodes = new Uint8Array(section.end - section.start);
+  }
+
+  run(): void {
+    let at = this.#section.start;
+    while (at < this.#section.end) at = this.#checkNode(at);
+    this.#checkEntry(this.#section.root, 0);
+  }
+
+  /** Returns where the next node starts. */
+  #checkNode(node: number): number {
+    const header = this.#image[node];
+    const count = header >>> 16;
+    const word = (header >>> 12) & 15;
+    const left = (header >>> 6) & 63;
+    const right = header & 63;
+    check(word < this.#section.wordCount, 'word of a node');
+    if (count === 0) {
+      check(left < 32 && right >= 16 && right < 32, 'bits of a table');
+      const end = node + 1 + 2 ** (32 - right);
+      this.#checkEntries(node + 1, end, word);
+      this.#nodes[node - this.#section.start] = 1 + 2 * word;
+      return end;
+    }
+    check(count <= MAX_SEARCH_KEYS && left === 0 && right === 0, 'keys of a search node');
+    const end = node + 2 + 2 * count;
+    this.#checkEntries(node + 1 + count, end, word);
+    this.#nodes[node - this.#section.start] = 2 + 2 * word;
+    return end;
+  }
+
+  #checkEntries(from: number, end: number, word: number): void {
+    check(end <= this.#section.end, 'end of a node');
+    for (let at = from; at < end; at++) this.#checkEntry(this.#image[at], word);
+  }
+
+  /** `word` is the index of the word that the entry's own node looks at. */
+  #checkEntry(entry: number, word: number): void {
+    if (entry >= 0) {
+      check(this.#section.isLeaf(entry), 'leaf');
+      if (entry > this.largest) this.largest = entry;
+      return;
+    }
+    const target = (entry & Entry.OffsetMask) - this.#section.start;
+    const targetWord = word + (entry & Entry.NextWordBit ? 1 : 0);
+    const kind = 1 + 2 * targetWord + (entry & Entry.SearchBit ? 1 : 0);
+    check(this.#nodes[target] === kind, 'entry');
+  }
+}
+
+/**
+ * Checks the whole image: sections, trie nodes, service table, last word of each vector. Linear in its size.
+ * @throws BrokenImageError
+ */
+export function checkImage(image: Int32Array): void {
+  const ruleCount = image[Header.RuleCount];
+  check(ruleCount >= 0 && ruleCount <= MAX_RULES, 'number of rules');
+  const vectorsEnd = image[Header.VectorsEnd];
+  const serviceEnd = image[Header.ServiceEnd];
+  check(vectorsEnd >= HEADER_WORDS && vectorsEnd <= serviceEnd, 'end of the vectors');
+  check(serviceEnd <= image.length, 'end of the service table');
+  checkVectors(image, vectorsEnd);
+  const vectors = new VectorRange(
+    vectorsEnd,
+    detailWordCount(ruleCount) + summaryWordCount(ruleCount),
+  );
+  const isMerged = serviceEnd > vectorsEnd;
+  let largestIndex = 0;
+  let start = serviceEnd;
+  for (let trie = 0; trie < TRIE_COUNT; trie++) {
+    const root = image[Header.Tries + 2 * trie];
+    const end = image[Header.Tries + 2 * trie + 1];
+    check(end >= start && end <= image.length, 'end of a trie');
+    const isAddend = isMerged && trie >= Trie.Protocol;
+    const wordCount = trie === Trie.SourceIpv6 || trie === Trie.DestinationIpv6 ? 4 : 1;
+    const isLeaf = isAddend ? () => true : (leaf: number) => vectors.has(leaf);
+    const trieCheck = new TrieCheck(image, { root, start, end, wordCount, isLeaf });
+    trieCheck.run();
+    if (isAddend) largestIndex += trieCheck.largest;
+    start = end;
+  }
+  check(start === image.length, 'end of the last trie');
+  if (!isMerged) return;
+  check(largestIndex < serviceEnd - vectorsEnd, 'index of the service table');
+  for (let at = vectorsEnd; at < serviceEnd; at++) check(vectors.has(image[at]), 'service table');
+}
+
+/**
+ * The image that starts `offset` words into a segment, as a view.
+ * @throws BrokenImageError when there is none
+ */
+export function viewImage(segment: Int32Array, offset: number): Int32Array {
+  check(
+    Number.isInteger(offset) && offset >= 0 && offset + HEADER_WORDS <= segment.length,
+    'offset outside the segment',
+  );
+  check(segment[offset + Header.Magic] === MAGIC, 'unknown format');
+  const length = segment[offset + Header.Length];
+  check(length >= HEADER_WORDS && offset + length <= segment.length, 'length');
+  return segment.subarray(offset, offset + length);
+}
