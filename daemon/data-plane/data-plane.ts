@@ -1,0 +1,176 @@
+/**
+ * DataPlane: what surrounds the packet loop of one wire. The backend calls `judge` per frame and `tick` per batch; a
+ * timer calls `tick` when no frame comes. `tick` is where time, policy changes, expiry and orders are looked at.
+ *
+ * It logs nothing: what it does is in the counters and on the control page.
+ */
+import type { FrameJudge } from '../../src/capture/frame.ts';
+import type { LiveWire, WireCounts, WireHandler } from '../../src/capture/live/live-wire.ts';
+import { completePartialChecksum } from '../../src/capture/wire/checksum.ts';
+import { type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
+import { PolicyImage } from '../../src/engine/image.ts';
+import type { Pipeline } from '../../src/engine/pipeline.ts';
+import { Segment } from '../native/segment.ts';
+import { type ControlPage, NO_GENERATION, Phase } from './control-page.ts';
+
+const FRAMES_OUT = InterfaceCounter.FramesOut;
+const BYTES_OUT = InterfaceCounter.BytesOut;
+const SEND_ERRORS = InterfaceCounter.SendErrors;
+const KERNEL_DROPS = InterfaceCounter.KernelDrops;
+
+const FORWARD = 1;
+const NOT_IP = 0;
+const MILLISECONDS = 1000;
+
+/** A policy that is mapped and was checked. */
+export interface LoadedPolicy {
+  readonly image: PolicyImage;
+  readonly segment: Segment;
+}
+
+export interface DataPlaneDependencies {
+  readonly page: ControlPage;
+  readonly counters: Counters;
+  readonly pipeline: Pick<Pipeline, 'packet' | 'judge' | 'setTime' | 'housekeep' | 'usePolicy'>;
+  /** In force when this starts. */
+  readonly policy: LoadedPolicy;
+  /** Maps and checks a generation. @throws where it is missing or broken */
+  readonly loadPolicy: (generation: number) => LoadedPolicy;
+  /** Milliseconds of a clock that is the same in every process and never set back. */
+  readonly clock: () => number;
+  readonly events: {
+    policyActive(generation: number): void;
+    policyRejected(generation: number, error: unknown): void;
+    /** Everything is closed. May be called from within the packet loop. */
+    stopped(): void;
+  };
+}
+
+export class DataPlane implements WireHandler {
+  readonly judge: FrameJudge;
+  readonly counts: WireCounts;
+  readonly #dependencies: DataPlaneDependencies;
+  #wire: LiveWire | undefined;
+  #policy: LoadedPolicy;
+  /** Last generation that was loaded or rejected: nothing to do until another is wanted. */
+  #seenGeneration: number;
+  #nextSecond = 0;
+  #isStopped = false;
+
+  constructor(dependencies: DataPlaneDependencies) {
+    const { pipeline, counters, policy } = dependencies;
+    this.#dependencies = dependencies;
+    this.#policy = policy;
+    this.#seenGeneration = policy.image.generation;
+    this.judge = (view, offset, length, side) => {
+      const access = pipeline.judge(view, offset, length, side);
+      // The sender's host may have left the checksum to hardware that is not on this path.
+      if (access === FORWARD && pipeline.packet.ipVersion !== NOT_IP) {
+        completePartialChecksum(view, pipeline.packet);
+      }
+      return access;
+    };
+    this.counts = wireCounts(counters);
+    pipeline.setTime(dependencies.clock());
+  }
+
+  /** From here on the wire is watched, and the control page says so. */
+  run(wire: LiveWire): void {
+    const { page } = this.#dependencies;
+    this.#wire = wire;
+    page.activeGeneration = this.#policy.image.generation;
+    page.phase = Phase.Running;
+    this.tick();
+  }
+
+  tick(): void {
+    if (this.#isStopped) return;
+    const { clock, page, pipeline } = this.#dependencies;
+    const now = clock();
+    pipeline.setTime(now);
+    pipeline.housekeep();
+    page.beat();
+    const wanted = page.wantedGeneration;
+    if (wanted !== this.#seenGeneration) this.#changePolicy(wanted);
+    if (now >= this.#nextSecond) {
+      this.#nextSecond = now + MILLISECONDS;
+      page.clockSeconds = Math.floor(now / MILLISECONDS);
+      this.#wire?.collectKernelDrops();
+    }
+    if (page.isStopRequested) this.stop();
+  }
+
+  /** Closes the wire, with every drop of the kernel counted. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#wire?.collectKernelDrops();
+    this.#wire?.stop();
+    const { page, events } = this.#dependencies;
+    page.activeGeneration = NO_GENERATION;
+    page.phase = Phase.Stopped;
+    events.stopped();
+  }
+
+  /** Cold: once per reload. The mapped pages were faulted in by the load, so the next frames do not pay for it. */
+  #changePolicy(generation: number): void {
+    const { page, pipeline, loadPolicy, events } = this.#dependencies;
+    this.#seenGeneration = generation;
+    // Wanted again after another was rejected.
+    if (generation === this.#policy.image.generation) return;
+    let next: LoadedPolicy;
+    try {
+      next = loadPolicy(generation);
+    } catch (error) {
+      page.rejectedGeneration = generation;
+      events.policyRejected(generation, error);
+      return;
+    }
+    const previous = this.#policy;
+    pipeline.usePolicy(next.image);
+    this.#policy = next;
+    page.activeGeneration = generation;
+    previous.segment.release();
+    events.policyActive(generation);
+  }
+}
+
+function wireCounts(counters: Counters): WireCounts {
+  return {
+    sent(side, bytes) {
+      counters.addInterface(side, FRAMES_OUT, 1);
+      counters.addInterface(side, BYTES_OUT, bytes);
+    },
+    sendFailed(side) {
+      counters.addInterface(side, SEND_ERRORS, 1);
+    },
+    kernelDropped(side, frames) {
+      counters.addInterface(side, KERNEL_DROPS, frames);
+    },
+  };
+}
+
+/** A policy file that holds another generation than its name says. */
+export class PolicyGenerationError extends Error {
+  readonly code = 'POLICY_GENERATION';
+}
+
+/**
+ * Maps a policy file and checks it.
+ * @throws SegmentError, PolicyImageError, PolicyGenerationError, or ENOENT where there is none
+ */
+export function loadPolicyFile(path: string, generation: number): LoadedPolicy {
+  const segment = Segment.open(path, true);
+  try {
+    const image = new PolicyImage(segment.buffer);
+    if (image.generation !== generation) {
+      throw new PolicyGenerationError(
+        `${path} holds generation ${image.generation}, expected ${generation}`,
+      );
+    }
+    return { image, segment };
+  } catch (error) {
+    segment.release();
+    throw error;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Entry of the data-plane process: one wire, started by the supervisor with one message. It ends when it is told to,
+ * when its parent ends, and when it cannot work; it never decides to go on with less.
+ */
+import { openCapWire } from '../../src/capture/live/cap.ts';
+import type { LiveWire } from '../../src/capture/live/live-wire.ts';
+import { Counters } from '../../src/engine/counters.ts';
+import { Pipeline } from '../../src/engine/pipeline.ts';
+import { FragmentTable } from '../../src/flowtable/fragments.ts';
+import { FlowTable } from '../../src/flowtable/table.ts';
+import { loadLibc } from '../native/libc.ts';
+import { readNetworkDevice } from '../native/network-device.ts';
+import { packetSocketCalls } from '../native/packet-socket.ts';
+import { Segment } from '../native/segment.ts';
+import { ControlPage, Phase } from './control-page.ts';
+import { DataPlane, type LoadedPolicy, loadPolicyFile } from './data-plane.ts';
+import {
+  type DataPlaneMessage,
+  isStartMessage,
+  type LiveBackend,
+  type StartMessage,
+} from './messages.ts';
+import { policyPath, type SegmentPaths, segmentPaths } from './segment-paths.ts';
+
+// Before anything else: without a handler SIGUSR1 opens Node's inspector to every local user.
+process.on('SIGUSR1', () => undefined);
+
+const TICK_MILLISECONDS = 100;
+/** Ethernet header and two VLAN tags. */
+const LINK_HEADER_BYTES = 14 + 8;
+const FAILED_EXIT_CODE = 1;
+
+/** Milliseconds of CLOCK_MONOTONIC: the same clock in every process, so that flow times outlive a restart. */
+function monotonicClock(): () => number {
+  const [seconds, nanoseconds] = process.hrtime();
+  // performance.now() runs on the same clock from another zero, and allocates less.
+  const offset = seconds * 1000 + nanoseconds / 1e6 - performance.now();
+  return () => performance.now() + offset;
+}
+
+function tellParent(message: DataPlaneMessage): void {
+  process.send?.(message);
+}
+
+/** The policy to start with. The one wanted may change, and its file go, while this looks. */
+function loadWantedPolicy(page: ControlPage, paths: SegmentPaths): LoadedPolicy {
+  for (;;) {
+    const generation = page.wantedGeneration;
+    try {
+      return loadPolicyFile(policyPath(paths, generation), generation);
+    } catch (error) {
+      if (page.wantedGeneration !== generation) continue;
+      page.rejectedGeneration = generation;
+      throw error;
+    }
+  }
+}
+
+/** Bytes of the longest frame of the wire. The supervisor checked that both sides have the same MTU. */
+function maxFrameLength(start: StartMessage): number {
+  const device = readNetworkDevice(start.outside);
+  if (device === undefined) throw new Error(`there is no interface ${start.outside}`);
+  return device.mtu + LINK_HEADER_BYTES;
+}
+
+/** How to open a wire, by backend. */
+const openers: Readonly<Record<LiveBackend, (start: StartMessage, plane: DataPlane) => LiveWire>> =
+  {
+    cap: (start, plane) => openCapWire(start, plane, packetSocketCalls()),
+  };
+
+function run(start: StartMessage): void {
+  const paths = segmentPaths(start.runtimeDirectory, start.wire);
+  const page = ControlPage.attach(Segment.open(paths.control).buffer);
+  page.processId = process.pid;
+  page.phase = Phase.Starting;
+  const counters = new Counters(Segment.open(paths.counters).buffer);
+  const flows = FlowTable.attach(Segment.open(paths.flows).buffer);
+  const policy = loadWantedPolicy(page, paths);
+  const clock = monotonicClock();
+  const pipeline = new Pipeline(
+    { maxFrameLength: maxFrameLength(start) },
+    { image: policy.image, flows, fragments: new FragmentTable(), counters },
+  );
+  const now = Math.floor(clock() / 1000);
+  if (page.looseUntilSeconds === 0) page.looseUntilSeconds = now + start.pickUpSeconds;
+  pipeline.pickUpUntil(page.looseUntilSeconds * 1000);
+
+  const timer = setInterval(() => dataPlane.tick(), TICK_MILLISECONDS);
+  const dataPlane = new DataPlane({
+    page,
+    counters,
+    pipeline,
+    policy,
+    clock,
+    loadPolicy: (generation) => loadPolicyFile(policyPath(paths, generation), generation),
+    events: {
+      policyActive: (generation) => tellParent({ type: 'policy', generation }),
+      policyRejected: (generation, error) =>
+        tellParent({ type: 'policy-rejected', generation, message: messageOf(error) }),
+      stopped: () => {
+        clearInterval(timer);
+        // Not at once: this may be called from inside the backend's packet loop.
+        setImmediate(() => process.exit(0));
+      },
+    },
+  });
+  process.on('SIGTERM', () => dataPlane.stop());
+  // Ctrl-C reaches the whole process group; the supervisor decides.
+  process.on('SIGINT', () => undefined);
+  dataPlane.run(openers[start.backend](start, dataPlane));
+  tellParent({ type: 'running', generation: policy.image.generation, flows: flows.count });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function fail(error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL';
+  const message: DataPlaneMessage = { type: 'failed', code, message: messageOf(error) };
+  if (process.send === undefined) process.exit(FAILED_EXIT_CODE);
+  process.send(message, () => process.exit(FAILED_EXIT_CODE));
+}
+
+function main(): void {
+  process.on('disconnect', () => process.exit(0));
+  process.once('message', (message) => {
+    try {
+      if (!isStartMessage(message)) throw new Error('the first message was not an order to start');
+      run(message);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  try {
+    const libc = loadLibc();
+    const parent = process.ppid;
+    libc.dieWithParent();
+    libc.forbidCoreDump();
+    // The parent may have ended before the kernel knew that it matters.
+    if (process.ppid !== parent) process.exit(0);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+main();

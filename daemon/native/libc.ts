@@ -1,0 +1,228 @@
+/**
+ * The few libc calls that Node does not have, bound with koffi: shared mappings, socket options, device ioctls.
+ *
+ * Loaded on first use, because koffi is an optional dependency: commands that touch no interface work without it.
+ * A call costs about half a microsecond, so none is made per packet. Results are the C results; `errno` is turned into
+ * a `SystemCallError` here, so that no caller reads it.
+ */
+import { closeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+type Koffi = typeof import('koffi');
+
+/** A native package that is not installed, or was built for another machine. */
+export class NativeUnavailableError extends Error {
+  readonly code = 'NATIVE_UNAVAILABLE';
+}
+
+/** A system call that failed. `errno` is the number, `code` its name, as on Node's own errors. */
+export class SystemCallError extends Error {
+  readonly syscall: string;
+  readonly errno: number;
+  readonly code: string;
+
+  constructor(syscall: string, errno: number, code: string, subject: string) {
+    super(`${syscall} ${subject}: ${code}`);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+// asm-generic numbers: the same on x86-64 and arm64.
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const MAP_POPULATE = 0x8000;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
+const AF_INET = 2;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+const RLIMIT_CORE = 4;
+
+/** Length of `struct ifreq` (netdevice(7)): a name of 16 bytes, then a union of 24. */
+export const IFREQ_BYTES = 40;
+export const IFREQ_UNION_AT = 16;
+const IFNAME_LIMIT = 16;
+
+type Call = (...args: readonly unknown[]) => unknown;
+
+export class Libc {
+  readonly #koffi: Koffi;
+  readonly #errorNames = new Map<number, string>();
+  readonly #mmap: Call;
+  readonly #fallocate: Call;
+  readonly #flock: Call;
+  readonly #getsockopt: Call;
+  readonly #setsockopt: Call;
+  readonly #ioctl: Call;
+  readonly #socket: Call;
+  readonly #prctl: Call;
+  readonly #setrlimit: Call;
+
+  constructor(koffi: Koffi) {
+    const library = koffi.load(null);
+    this.#koffi = koffi;
+    for (const [name, value] of Object.entries(koffi.os.errno)) this.#errorNames.set(value, name);
+    this.#mmap = library.func('mmap', 'void *', [
+      'void *',
+      'size_t',
+      'int',
+      'int',
+      'int',
+      'int64_t',
+    ]);
+    this.#fallocate = library.func('posix_fallocate', 'int', ['int', 'int64_t', 'int64_t']);
+    this.#flock = library.func('flock', 'int', ['int', 'int']);
+    this.#getsockopt = library.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']);
+    this.#setsockopt = library.func('setsockopt', 'int', [
+      'int',
+      'int',
+      'int',
+      'void *',
+      'uint32_t',
+    ]);
+    this.#ioctl = library.func('ioctl', 'int', ['int', 'ulong', 'void *']);
+    this.#socket = library.func('socket', 'int', ['int', 'int', 'int']);
+    this.#prctl = library.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
+    this.#setrlimit = library.func('setrlimit', 'int', ['int', 'void *']);
+  }
+
+  /**
+   * Maps a whole file shared and writable. The mapping stays until the process ends or `releasePages`.
+   * @param isPopulated fault the pages in now, for data that is read at once
+   */
+  mapShared(
+    descriptor: number,
+    bytes: number,
+    isPopulated: boolean,
+  ): { address: bigint; buffer: ArrayBuffer } {
+    const flags = isPopulated ? MAP_SHARED | MAP_POPULATE : MAP_SHARED;
+    const address = this.#mmap(null, bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+    if (typeof address !== 'bigint' || address === MAP_FAILED) {
+      throw this.#error('mmap', `${bytes} bytes`);
+    }
+    return { address, buffer: this.#koffi.view(address, bytes) };
+  }
+
+  /**
+   * Gives the pages of a mapping back by mapping empty memory over it. The addresses stay valid: a forgotten view
+   * reads zeros, where after munmap it would crash the process.
+   */
+  releasePages(address: bigint, bytes: number): void {
+    const flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE;
+    const result = this.#mmap(address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (result !== address) throw this.#error('mmap', `over ${bytes} bytes`);
+  }
+
+  /** Gives a file its size and its blocks, so that a full file system is an error here and not a SIGBUS at a store. */
+  allocate(descriptor: number, bytes: number, path: string): void {
+    // posix_fallocate returns the error instead of setting errno.
+    const errno = Number(this.#fallocate(descriptor, 0, bytes));
+    if (errno !== 0) {
+      throw new SystemCallError(
+        'posix_fallocate',
+        errno,
+        this.#nameOf(errno),
+        `${path} (${bytes} bytes)`,
+      );
+    }
+  }
+
+  /** Takes the exclusive lock of an open file; false when another process has it. It goes with the descriptor. */
+  tryLock(descriptor: number): boolean {
+    if (this.#flock(descriptor, LOCK_EXCLUSIVE_NONBLOCKING) === 0) return true;
+    const error = this.#error('flock', `descriptor ${descriptor}`);
+    if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') return false;
+    throw error;
+  }
+
+  /** Reads a socket option into `value`; returns its length in bytes. */
+  getSocketOption(descriptor: number, level: number, option: number, value: Uint8Array): number {
+    const length = new Uint32Array([value.byteLength]);
+    if (this.#getsockopt(descriptor, level, option, value, length) !== 0) {
+      throw this.#error('getsockopt', `level ${level} option ${option}`);
+    }
+    return length[0] ?? 0;
+  }
+
+  /** Sets a socket option whose value is a C int. */
+  setSocketOption(descriptor: number, level: number, option: number, value: number): void {
+    const bytes = new Int32Array([value]);
+    if (this.#setsockopt(descriptor, level, option, bytes, bytes.byteLength) !== 0) {
+      throw this.#error('setsockopt', `level ${level} option ${option}`);
+    }
+  }
+
+  /**
+   * One device ioctl on an `ifreq` that this fills with the name.
+   * @param request SIOC number
+   * @param data what `ifr_data` points at, for the ioctls that use it; written in place
+   * @returns the `ifreq` as the kernel left it
+   */
+  deviceIoctl(device: string, request: number, data?: Uint8Array): Buffer {
+    const ifreq = Buffer.alloc(IFREQ_BYTES);
+    if (ifreq.write(device, 'latin1') >= IFNAME_LIMIT) {
+      throw new RangeError(`interface name "${device}" is longer than ${IFNAME_LIMIT - 1} bytes`);
+    }
+    if (data !== undefined) {
+      ifreq.writeBigUInt64LE(this.#koffi.address(data), IFREQ_UNION_AT);
+    }
+    const socket = Number(this.#socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0));
+    if (socket < 0) throw this.#error('socket', 'for device ioctls');
+    try {
+      if (this.#ioctl(socket, request, ifreq) !== 0) {
+        throw this.#error('ioctl', `0x${request.toString(16)} on ${device}`);
+      }
+    } finally {
+      closeSync(socket);
+    }
+    return ifreq;
+  }
+
+  /** The kernel kills this process with SIGKILL when the thread that forked it ends (prctl(2)). */
+  dieWithParent(): void {
+    if (this.#prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) !== 0) {
+      throw this.#error('prctl', 'PR_SET_PDEATHSIG');
+    }
+  }
+
+  /** No core file when this process aborts: its memory holds packets. */
+  forbidCoreDump(): void {
+    const limit = new BigUint64Array([0n, 0n]);
+    if (this.#setrlimit(RLIMIT_CORE, limit) !== 0) throw this.#error('setrlimit', 'RLIMIT_CORE');
+  }
+
+  #error(syscall: string, subject: string): SystemCallError {
+    const errno = this.#koffi.errno();
+    return new SystemCallError(syscall, errno, this.#nameOf(errno), subject);
+  }
+
+  #nameOf(errno: number): string {
+    return this.#errorNames.get(errno) ?? `errno ${errno}`;
+  }
+}
+
+let loaded: Libc | undefined;
+
+/** The bindings, made on first use. @throws NativeUnavailableError where koffi cannot be loaded */
+export function loadLibc(): Libc {
+  if (loaded !== undefined) return loaded;
+  let koffi: Koffi;
+  try {
+    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  } catch (error) {
+    throw new NativeUnavailableError(
+      'optional dependency koffi is not installed; offline commands work without it; npm install koffi',
+      { cause: error },
+    );
+  }
+  loaded = new Libc(koffi);
+  return loaded;
+}

@@ -1,0 +1,49 @@
+/**
+ * What every live backend has in common: it takes frames from both interfaces of a wire, has each judged, and sends
+ * the forwarded ones out of the other. Backends differ in how they get frames; the caller cannot tell them apart.
+ */
+import type { FrameJudge } from '../frame.ts';
+
+export const WireMode = Object.freeze({
+  /** The only path between the two interfaces: what is not forwarded here is dropped. */
+  Inline: 'inline',
+  /** Looks on: frames are judged and counted, nothing is sent. */
+  Monitor: 'monitor',
+} as const);
+export type WireMode = (typeof WireMode)[keyof typeof WireMode];
+
+/** What a backend counts by itself. What it hands to the judge is counted there. `side` is one of `Side`. */
+export interface WireCounts {
+  /** A frame the kernel took for sending out of the interface on `side`. */
+  sent(side: number, bytes: number): void;
+  /** A frame the kernel refused to send out of the interface on `side`. */
+  sendFailed(side: number): void;
+  /** Frames that arrived on `side` and that the kernel dropped, because they were not read in time. */
+  kernelDropped(side: number, frames: number): void;
+}
+
+export interface WireHandler {
+  readonly judge: FrameJudge;
+  readonly counts: WireCounts;
+  /**
+   * Called between two frames, after at most `FRAMES_PER_TICK` of them. The place to read the clock and do bounded
+   * work; under flood nothing else runs, because the backend does not return to the event loop.
+   */
+  tick(): void;
+}
+
+/** Frames between two calls of `WireHandler.tick`. */
+export const FRAMES_PER_TICK = 32;
+
+/** A wire with both interfaces open. */
+export interface LiveWire {
+  /** Adds the drops since the last call to `WireCounts.kernelDropped`. One system call per interface. */
+  collectKernelDrops(): void;
+  /** No frame is judged or sent after this. Allowed inside `tick`. A wire cannot be started again. */
+  stop(): void;
+}
+
+/** An interface that cannot be captured from; the message says which and why. */
+export class LiveOpenError extends Error {
+  readonly code = 'LIVE_OPEN_FAILED';
+}
