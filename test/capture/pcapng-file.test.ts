@@ -323,7 +323,7 @@ describe('pcapng: what is refused, after the frames before it', () => {
     const framesBefore = [0, 0, 0, 1, 1, 2, 3];
     for (let length = 0; length < bytes.length; length++) {
       const cut = read(bytes.subarray(0, length));
-      const whole = starts.filter((start) => start <= length).length - 1;
+      const whole = starts.filter((at) => at <= length).length - 1;
       expect(cut.frames).toHaveLength(framesBefore[whole] ?? -1);
       if (length > 0 && starts.includes(length)) {
         expect(cut.error).toBeUndefined();
