@@ -42,7 +42,7 @@ export interface PlatformSettings {
   readonly subscription: SubscriptionType | undefined;
 }
 
-export interface Configuration {
+export interface Configuration extends Settings {
   /** The file, as it was named. */
   readonly file: string;
   readonly virtualNetwork: VirtualNetwork;
@@ -56,7 +56,6 @@ export interface Configuration {
     readonly custom: readonly CustomTag[];
   };
   readonly platform: PlatformSettings;
-  readonly settings: Settings;
 }
 
 /** The groups that could be read. */
@@ -164,7 +163,7 @@ export function readConfiguration(
       custom: readCustomTags(reader, serviceTags?.custom ?? {}),
     },
     platform: readPlatform(reader),
-    settings: readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
+    ...readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
   };
 }
 

@@ -42,11 +42,11 @@ export const SpecialTag = Object.freeze({
 } as const);
 export type SpecialTag = (typeof SpecialTag)[keyof typeof SpecialTag];
 
-/** Spellings of the classic deployment model; Resource Manager refuses them, and so do we. */
-const CLASSIC_NAMES: ReadonlyMap<string, SpecialTag> = new Map([
-  ['virtual_network', SpecialTag.VirtualNetwork],
-  ['azure_loadbalancer', SpecialTag.AzureLoadBalancer],
-]);
+/**
+ * Names that a custom tag may not take besides the special ones: `Any` is not a tag but a match, and the others are
+ * the spellings of the classic deployment model, which rules are refused for (nsg-rule-match.ts).
+ */
+const NOT_TAGS: readonly string[] = ['any', 'virtual_network', 'azure_loadbalancer'];
 
 /**
  * What a name stands for. `AzurePlatformLKM` is a service and not a set of addresses: Microsoft publishes no list of
@@ -75,11 +75,7 @@ export interface ServiceTagSources {
 /** True for a name that a custom tag may not take. */
 export function isReservedTagName(name: string): boolean {
   const key = nameKey(name);
-  return (
-    CLASSIC_NAMES.has(key) ||
-    key === 'any' ||
-    Object.values(SpecialTag).some((tag) => nameKey(tag) === key)
-  );
+  return NOT_TAGS.includes(key) || Object.values(SpecialTag).some((tag) => nameKey(tag) === key);
 }
 
 function specialTags(virtualNetworkSpace: AddressSet): TagLookup[] {
@@ -151,10 +147,6 @@ export class ServiceTags {
   }
 
   #explainUnknown(name: string): string {
-    const classic = CLASSIC_NAMES.get(nameKey(name));
-    if (classic !== undefined) {
-      return `${quote(name)} is the classic spelling; write ${classic}`;
-    }
     const names = [
       ...[...this.#known.values()].flatMap((tag) => ('name' in tag ? [tag.name] : [])),
       ...(this.#file?.names ?? []),

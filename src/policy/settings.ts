@@ -142,7 +142,11 @@ export interface WrittenSettings {
 
 /** The settings with defaults filled in. */
 export interface Settings {
-  readonly flowTable: { readonly maxFlows: number; readonly idleTimeoutSeconds: number };
+  readonly flowTable: {
+    readonly maxFlows: number;
+    /** Seconds. */
+    readonly idleTimeout: number;
+  };
   /** Undefined: not served. */
   readonly metrics: Endpoint | undefined;
   readonly link: LinkPolicy;
@@ -165,7 +169,7 @@ export function settingsOf(written: WrittenSettings): Settings {
   return {
     flowTable: {
       maxFlows: flowTable?.maxFlows ?? 1_048_576,
-      idleTimeoutSeconds:
+      idleTimeout:
         (idle === undefined ? undefined : parseDuration(idle)) ?? minutes ?? IDLE_TIMEOUT_SECONDS,
     },
     metrics: parseEndpoint(listen),
