@@ -1,0 +1,131 @@
+/**
+ * HashIndex: from a key to its record, by open addressing with linear probing.
+ *
+ * A slot is 0 when empty, else `tag | record + 1`: as many upper bits of the hash as the record number leaves free (11 of
+ * 32 for 1,048,576 flows), so a probe reads another flow's record only once in 2,048 times. Removal shifts the entries
+ * behind the hole back, so there are no tombstones and a lookup never gets slower with age.
+ *
+ * A lookup and an insertion look at no more than `PROBE_LIMIT` slots. At load 0.5 a random table of a million has no run
+ * near that long, and the seeded hash (hash.ts) leaves a sender no way to make one.
+ */
+import { hashKeyFrom, hashWords } from './hash.ts';
+import type { FlowKey } from './key.ts';
+import { Field, NO_FLOW, RECORD_WORDS, Word } from './record.ts';
+import type { FlowIndex } from './record.ts';
+import { Header } from './segment.ts';
+import type { SegmentParts } from './segment.ts';
+
+const PORTS = Word.Ports;
+const TAG = Word.Tag;
+const STATE = Word.State;
+const IPV6 = Field.Ipv6;
+
+/** The most slots a lookup or an insertion looks at. */
+export const PROBE_LIMIT = 1024;
+
+export class HashIndex {
+  readonly #index: Int32Array;
+  readonly #words: Int32Array;
+  readonly #hashKey: Int32Array;
+  readonly #slotMask: number;
+  readonly #recordMask: number;
+  readonly #tagMask: number;
+
+  constructor(parts: SegmentParts) {
+    const maxFlows = parts.words.length / RECORD_WORDS;
+    this.#index = parts.index;
+    this.#words = parts.words;
+    this.#hashKey = hashKeyFrom(parts.header[Header.Seed0], parts.header[Header.Seed1]);
+    this.#slotMask = parts.index.length - 1;
+    // Values 0 to maxFlows, so one bit more than maxFlows - 1 may need.
+    this.#recordMask = 2 ** (32 - Math.clz32(maxFlows)) - 1;
+    this.#tagMask = ~this.#recordMask;
+  }
+
+  /** Empties the index. */
+  clear(): void {
+    this.#index.fill(0);
+  }
+
+  /** The flow with this key, or `NO_FLOW`. */
+  find(key: FlowKey): FlowIndex {
+    const index = this.#index;
+    const slotMask = this.#slotMask;
+    const tagMask = this.#tagMask;
+    const wanted = key.words;
+    const hash = hashWords(this.#hashKey, wanted, 0);
+    let slot = hash & slotMask;
+    for (let probes = 0; probes < PROBE_LIMIT; probes++) {
+      const entry = index[slot];
+      if (entry === 0) return NO_FLOW;
+      if (((entry ^ hash) & tagMask) === 0) {
+        const record = (entry & this.#recordMask) - 1;
+        if (isSameKey(this.#words, record * RECORD_WORDS, wanted)) return record as FlowIndex;
+      }
+      slot = (slot + 1) & slotMask;
+    }
+    return NO_FLOW;
+  }
+
+  /**
+   * Enters a record whose words are filled and whose key is not in the index.
+   * @returns the number of slots looked at; 0 when none was free within `PROBE_LIMIT`, and nothing is entered
+   */
+  add(flow: FlowIndex): number {
+    const index = this.#index;
+    const slotMask = this.#slotMask;
+    const hash = hashWords(this.#hashKey, this.#words, flow * RECORD_WORDS);
+    let slot = hash & slotMask;
+    for (let probes = 1; probes <= PROBE_LIMIT; probes++) {
+      if (index[slot] === 0) {
+        index[slot] = (hash & this.#tagMask) | (flow + 1);
+        return probes;
+      }
+      slot = (slot + 1) & slotMask;
+    }
+    return 0;
+  }
+
+  /** Takes out a record that is in the index and whose key words are unchanged since `add`. */
+  remove(flow: FlowIndex): void {
+    const index = this.#index;
+    const slotMask = this.#slotMask;
+    let slot = this.#homeOf(flow);
+    for (let probes = 0; (index[slot] & this.#recordMask) - 1 !== flow; probes++) {
+      if (probes === PROBE_LIMIT) return;
+      slot = (slot + 1) & slotMask;
+    }
+    let hole = slot;
+    // Ends at the first empty slot: load is below 1, so there is one.
+    for (slot = (hole + 1) & slotMask; index[slot] !== 0; slot = (slot + 1) & slotMask) {
+      const home = this.#homeOf((index[slot] & this.#recordMask) - 1);
+      // May move unless its home lies behind the hole, on the way to where it is.
+      if (((slot - home) & slotMask) >= ((slot - hole) & slotMask)) {
+        index[hole] = index[slot];
+        hole = slot;
+      }
+    }
+    index[hole] = 0;
+  }
+
+  #homeOf(record: number): number {
+    return hashWords(this.#hashKey, this.#words, record * RECORD_WORDS) & this.#slotMask;
+  }
+}
+
+/** Compares all ten key words and the family, without a branch for each. */
+function isSameKey(words: Int32Array, base: number, wanted: Int32Array): boolean {
+  const difference =
+    (words[base + PORTS] ^ wanted[PORTS]) |
+    (words[base + TAG] ^ wanted[TAG]) |
+    ((words[base + STATE] ^ wanted[STATE]) & IPV6) |
+    (words[base] ^ wanted[0]) |
+    (words[base + 1] ^ wanted[1]) |
+    (words[base + 2] ^ wanted[2]) |
+    (words[base + 3] ^ wanted[3]) |
+    (words[base + 4] ^ wanted[4]) |
+    (words[base + 5] ^ wanted[5]) |
+    (words[base + 6] ^ wanted[6]) |
+    (words[base + 7] ^ wanted[7]);
+  return difference === 0;
+}
