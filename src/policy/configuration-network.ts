@@ -43,7 +43,7 @@ function readSubnet(
   }
   if (addressPrefix === undefined && (addressPrefixes ?? []).length === 0) {
     const message = `subnet ${quote(value.name)} needs addressPrefix, or addressPrefixes that are not empty`;
-    reader.error([...path, 'addressPrefixes'], 'MissingKey', message);
+    reader.error([...path, 'addressPrefixes'], 'MissingProperty', message);
   }
   return {
     name: value.name,

@@ -105,7 +105,7 @@ export class ConfigurationReader {
     this.checkKeys(schema, []);
     for (const [key, value] of Object.entries(schema.shape)) {
       if (!(value instanceof z.ZodOptional) && this.document.nodeAt([key]) === undefined) {
-        this.error([], 'MissingKey', `${key} is required`);
+        this.error([], 'MissingProperty', `${key} is required`);
       }
     }
   }
@@ -132,7 +132,7 @@ export class ConfigurationReader {
     const node = this.document.nodeAt(path);
     if (node === undefined) {
       const name = pathText(path.slice(-1));
-      this.error(path, 'MissingKey', `${name} is required in ${pathText(path.slice(0, -1))}`);
+      this.error(path, 'MissingProperty', `${name} is required in ${pathText(path.slice(0, -1))}`);
       return;
     }
     if (issue.code === 'invalid_key') {
@@ -160,6 +160,6 @@ export class ConfigurationReader {
     const hint =
       nearest === undefined ? `; it has ${known.join(', ')}` : `; did you mean ${nearest}?`;
     const at = this.document.keyPositionOf([...path, key]);
-    this.problems.error(at, 'UnknownKey', `${where} has no property ${quote(key)}${hint}`);
+    this.problems.error(at, 'UnknownProperty', `${where} has no property ${quote(key)}${hint}`);
   }
 }

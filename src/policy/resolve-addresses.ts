@@ -46,16 +46,10 @@ export class AddressResolver {
    */
   resolve(rule: SecurityRule, which: 'source' | 'destination'): ResolvedSide {
     const match: AddressMatch = rule[which];
-    switch (match.kind) {
-      case 'any':
-        return side(ANY_ADDRESS);
-      case 'prefixes':
-        return side(setOfPrefixes(match.prefixes.map(({ prefix }) => prefix)));
-      case 'asgs':
-        return side(this.#groups(match.asgs));
-      case 'tag':
-        return this.#tag(match.tag, rule, which);
-    }
+    if (match.kind === 'any') return side(ANY_ADDRESS);
+    if (match.kind === 'tag') return this.#tag(match.tag, rule, which);
+    if (match.kind === 'asgs') return side(this.#groups(match.asgs));
+    return side(setOfPrefixes(match.prefixes.map(({ prefix }) => prefix)));
   }
 
   #tag(name: string, rule: SecurityRule, which: 'source' | 'destination'): ResolvedSide {
@@ -65,22 +59,18 @@ export class AddressResolver {
       this.#problems.error(rule.positions[which], 'SecurityRuleInvalidAddressPrefix', text);
       return side(NO_ADDRESS);
     };
-    switch (tag.kind) {
-      case 'addresses':
-        return side(tag.addresses);
-      case 'licensing':
-        // As a source it would let in TCP from port 1688 of anyone who picks that port.
-        if (which === 'destination' && rule.direction === Direction.Outbound) {
-          return { addresses: tag.addresses, isLicensing: true };
-        }
-        return report(`${tag.name} is only for the destination of outbound rules`);
-      case 'unknown':
-        return report(tag.message);
-      case 'invalid':
-        if (!this.#reported.has(nameKey(name))) this.#problems.addAll(tag.problems);
-        this.#reported.add(nameKey(name));
-        return side(NO_ADDRESS);
+    if (tag.kind === 'addresses') return side(tag.addresses);
+    if (tag.kind === 'unknown') return report(tag.message);
+    if (tag.kind === 'licensing') {
+      // As a source it would let in TCP from port 1688 of anyone who picks that port.
+      if (which === 'destination' && rule.direction === Direction.Outbound) {
+        return { addresses: tag.addresses, isLicensing: true };
+      }
+      return report(`${tag.name} is only for the destination of outbound rules`);
     }
+    if (!this.#reported.has(nameKey(name))) this.#problems.addAll(tag.problems);
+    this.#reported.add(nameKey(name));
+    return side(NO_ADDRESS);
   }
 
   #groups(references: readonly AsgReference[]): AddressSet {

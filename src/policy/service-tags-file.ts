@@ -69,6 +69,11 @@ export class ServiceTagFile {
     this.#entries = entries;
   }
 
+  /** True when the file has the tag, any letter case. */
+  has(name: string): boolean {
+    return this.#entries.has(nameKey(name));
+  }
+
   /** The addresses of a tag, any letter case; undefined when the file has no such tag. */
   find(name: string): TagAddresses | undefined {
     const key = nameKey(name);

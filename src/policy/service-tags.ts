@@ -46,7 +46,7 @@ export type SpecialTag = (typeof SpecialTag)[keyof typeof SpecialTag];
  * Names that a custom tag may not take besides the special ones: `Any` is not a tag but a match, and the others are
  * the spellings of the classic deployment model, which rules are refused for (nsg-rule-match.ts).
  */
-const NOT_TAGS: readonly string[] = ['any', 'virtual_network', 'azure_loadbalancer'];
+const NOT_TAGS: ReadonlySet<string> = new Set(['any', 'virtual_network', 'azure_loadbalancer']);
 
 /**
  * What a name stands for. `AzurePlatformLKM` is a service and not a set of addresses: Microsoft publishes no list of
@@ -68,14 +68,17 @@ export interface ServiceTagSources {
   /** `addressSpace` and `connectedAddressSpaces` together. */
   readonly virtualNetwork: AddressSet;
   readonly custom: readonly CustomTag[];
-  /** Undefined when the configuration names no service tag file. */
-  readonly file: ServiceTagFile | undefined;
+  /**
+   * Undefined when the configuration names no service tag file; `unreadable` when it does, and the reason why it
+   * cannot be had is reported already: then no name is called unknown.
+   */
+  readonly file: ServiceTagFile | 'unreadable' | undefined;
 }
 
 /** True for a name that a custom tag may not take. */
 export function isReservedTagName(name: string): boolean {
   const key = nameKey(name);
-  return NOT_TAGS.includes(key) || Object.values(SpecialTag).some((tag) => nameKey(tag) === key);
+  return NOT_TAGS.has(key) || Object.values(SpecialTag).some((tag) => nameKey(tag) === key);
 }
 
 function specialTags(virtualNetworkSpace: AddressSet): TagLookup[] {
@@ -106,7 +109,7 @@ function isOfSimilarLength(name: string): (candidate: string) => boolean {
 /** The tags of one configuration. The same name always gives the same `AddressSet` object. */
 export class ServiceTags {
   readonly #known = new Map<string, TagLookup>();
-  readonly #file: ServiceTagFile | undefined;
+  readonly #file: ServiceTagFile | 'unreadable' | undefined;
 
   constructor(sources: ServiceTagSources) {
     this.#file = sources.file;
@@ -140,22 +143,25 @@ export class ServiceTags {
   }
 
   #findInFile(name: string): TagLookup {
+    if (this.#file === 'unreadable') return { kind: 'invalid', problems: [] };
     const found = this.#file?.find(name);
-    if (found === undefined) return { kind: 'unknown', message: this.#explainUnknown(name) };
+    if (found === undefined) {
+      return { kind: 'unknown', message: this.#explainUnknown(name, this.#file) };
+    }
     if (!found.ok) return { kind: 'invalid', problems: found.problems };
     return { kind: 'addresses', name: found.name, addresses: found.addresses };
   }
 
-  #explainUnknown(name: string): string {
+  #explainUnknown(name: string, file: ServiceTagFile | undefined): string {
     const names = [
       ...[...this.#known.values()].flatMap((tag) => ('name' in tag ? [tag.name] : [])),
-      ...(this.#file?.names ?? []),
+      ...(file?.names ?? []),
     ];
     const nearest = nearestName(name, names.filter(isOfSimilarLength(name)));
     const where =
-      this.#file === undefined
+      file === undefined
         ? 'no service tag file is configured (serviceTags.file), so only the special and custom tags are known'
-        : `${this.#file.file} has no such service tag`;
+        : `${file.file} has no such service tag`;
     const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
     return `${quote(name)} is no address, prefix or known service tag: ${where}${hint}`;
   }
