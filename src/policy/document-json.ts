@@ -93,7 +93,8 @@ class JsonReader {
       const keyAt = this.#position();
       const key = this.#key();
       this.#skipSpace();
-      if (!this.#take(':')) this.#fail(`expected ":" after the key ${quote(key)}, ${this.#context()}`);
+      if (!this.#take(':'))
+        this.#fail(`expected ":" after the key ${quote(key)}, ${this.#context()}`);
       this.#skipSpace();
       const value = this.#value({ parent: path, key }, depth + 1);
       const first = entries.get(key);
@@ -218,7 +219,8 @@ class JsonReader {
     do {
       this.#match(SPACE);
     } while (this.#text[this.#at] === '/' && this.#match(COMMENT) !== '');
-    if (this.#text.startsWith('/*', this.#at)) this.#stop('the comment that starts here is not closed');
+    if (this.#text.startsWith('/*', this.#at))
+      this.#stop('the comment that starts here is not closed');
   }
 
   /** What `pattern` (sticky) matches here; the reader moves behind it. */
@@ -240,7 +242,9 @@ class JsonReader {
   }
 
   #found(): string {
-    return this.#isAtEnd() ? 'the end of the file' : quote(this.#text.slice(this.#at, this.#at + 1));
+    return this.#isAtEnd()
+      ? 'the end of the file'
+      : quote(this.#text.slice(this.#at, this.#at + 1));
   }
 
   #context(): string {

@@ -55,7 +55,7 @@ export function formatPath(path: PathLink | undefined): string {
     else if (!/^[A-Za-z_$][\w$-]*$/.test(link.key)) parts.push(`['${link.key}']`);
     else parts.push(link.parent === undefined ? link.key : `.${link.key}`);
   }
-  return parts.length === 0 ? '(root)' : parts.reverse().join('');
+  return parts.length === 0 ? '(root)' : parts.toReversed().join('');
 }
 
 /** What kind of value a node is, in words for messages. */

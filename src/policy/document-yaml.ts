@@ -213,12 +213,7 @@ class TreeBuilder {
   }
 
   /** Reports, once per document and code, and stands in for the value. */
-  #broken(
-    at: Position,
-    path: PathLink | undefined,
-    code: string,
-    message: string,
-  ): DocumentNode {
+  #broken(at: Position, path: PathLink | undefined, code: string, message: string): DocumentNode {
     if (code !== 'ExcessiveAliases' || this.#aliased !== Number.POSITIVE_INFINITY) {
       this.#problems.error(at, code, message);
     }

@@ -58,14 +58,9 @@ export function readDocument(source: string, file: string): DocumentReading {
 
 /** The value of a node without positions. Own properties only, so a key `__proto__` is a key like any other. */
 export function plainValue(node: DocumentNode): unknown {
-  switch (node.kind) {
-    case 'scalar':
-      return node.value;
-    case 'list':
-      return node.items.map(plainValue);
-    case 'map':
-      return Object.fromEntries(node.entries.map((entry) => [entry.key, plainValue(entry.value)]));
-  }
+  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'list') return node.items.map(plainValue);
+  return Object.fromEntries(node.entries.map((entry) => [entry.key, plainValue(entry.value)]));
 }
 
 /** The entry with exactly this key. */

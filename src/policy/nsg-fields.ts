@@ -111,7 +111,7 @@ export class Fields {
     const near = nearestName(key, this.#names.known);
     const hint = near === undefined ? '' : `; did you mean ${quote(near)}?`;
     const message = `a ${this.#names.owner} has no property ${quote(key)}${hint}`;
-    this.#context.problems.error(keyAt, 'UnknownKey', message);
+    this.#context.problems.error(keyAt, 'UnknownProperty', message);
   }
 }
 
@@ -121,16 +121,19 @@ export function isAbsent(node: DocumentNode): boolean {
   return node.kind === 'list' && node.items.length === 0;
 }
 
-/** The text of a string or a number as it was written; reports InvalidType for anything else. */
+/** The text of a string or a number as it was written; reports InvalidValue for anything else. */
 export function textOf(node: DocumentNode, key: string, context: ReadContext): string | undefined {
-  if (node.kind === 'scalar' && (typeof node.value === 'string' || typeof node.value === 'number')) {
+  if (
+    node.kind === 'scalar' &&
+    (typeof node.value === 'string' || typeof node.value === 'number')
+  ) {
     return node.text;
   }
   reportType(node, key, 'text', context);
   return undefined;
 }
 
-/** Reports InvalidType. A list where one value should be is told of its plural property. */
+/** Reports InvalidValue. A list where one value should be is told of its plural property. */
 export function reportType(
   node: DocumentNode,
   key: string,
@@ -144,7 +147,7 @@ export function reportType(
       ? `; a list belongs in ${quote(key + suffix)}`
       : hintOfFlowMap(node);
   const message = `${quote(key)} must be ${expected}, not ${describeNode(node)}${hint}`;
-  context.problems.error(node.at, 'InvalidType', message);
+  context.problems.error(node.at, 'InvalidValue', message);
 }
 
 /** In a YAML list `[fd00::]` is a map with the key `fd00:`, to everyone's surprise. */

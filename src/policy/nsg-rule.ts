@@ -4,7 +4,7 @@
  * Codes beside those of nsg-rule-match.ts: SecurityRuleParametersMissing, InvalidResourceName,
  * SecurityRuleInvalidPriority, SecurityRuleInvalidDirection, SecurityRuleInvalidAccess,
  * SecurityRuleDescriptionTooLong, SecurityRulePortsWithoutProtocol,
- * ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies, UnknownKey, DuplicateKey, InvalidType.
+ * ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies, UnknownProperty, DuplicateKey, InvalidValue.
  */
 import { Access, Direction, type PortMatch } from '../engine/rule.ts';
 import type { DocumentNode } from './document-node.ts';
@@ -236,7 +236,9 @@ function readChoice<T>(
     if (node === undefined || text === undefined) return undefined;
     const choice = choices.get(nameKey(text));
     if (choice !== undefined) return choice;
-    const allowed = [...choices.keys()].map((word) => word.slice(0, 1).toUpperCase() + word.slice(1));
+    const allowed = [...choices.keys()].map(
+      (word) => word.slice(0, 1).toUpperCase() + word.slice(1),
+    );
     const message = `${context.rule} has invalid ${name}. Value provided: ${quote(text)}. Allowed: ${allowed.join(', ')}.`;
     context.problems.error(node.at, code, message);
     return undefined;
@@ -272,11 +274,7 @@ function checkPortsHaveProtocol(
     if (ports === undefined || ports === 'any') continue;
     const field = fields.get(`${side}PortRange`) ?? fields.get(`${side}PortRanges`);
     const message = `${context.rule}: ${protocol} has no ports, so the ${side} port range must be "*".`;
-    context.problems.error(
-      field?.at ?? context.at,
-      'SecurityRulePortsWithoutProtocol',
-      message,
-    );
+    context.problems.error(field?.at ?? context.at, 'SecurityRulePortsWithoutProtocol', message);
   }
 }
 

@@ -64,6 +64,7 @@ export function escapeControls(text: string): string {
 /** Collects problems while files are read. */
 export class ProblemList {
   readonly #problems: Problem[] = [];
+  #errorCount = 0;
 
   error(at: Position, code: string, message: string): void {
     this.#add(at, code, message, 'error');
@@ -74,16 +75,12 @@ export class ProblemList {
   }
 
   addAll(problems: readonly Problem[]): void {
-    for (const problem of problems) this.#problems.push(problem);
+    for (const problem of problems) this.#push(problem);
   }
 
-  /** How many so far, warnings included: compare two readings to learn whether a step went well. */
-  get count(): number {
-    return this.#problems.length;
-  }
-
+  /** How many errors so far: compare two readings to learn whether a step went well. */
   get errorCount(): number {
-    return this.#problems.filter((problem) => problem.severity === 'error').length;
+    return this.#errorCount;
   }
 
   sorted(): Problem[] {
@@ -92,6 +89,11 @@ export class ProblemList {
 
   #add(at: Position, code: string, message: string, severity: Severity): void {
     const { file, line, column } = at;
-    this.#problems.push({ file, line, column, code, message, severity });
+    this.#push({ file, line, column, code, message, severity });
+  }
+
+  #push(problem: Problem): void {
+    this.#problems.push(problem);
+    if (problem.severity === 'error') this.#errorCount++;
   }
 }
