@@ -1,5 +1,11 @@
+/**
+ * The fault injector itself: each fault does what it says, and the decoder survives all of them.
+ */
 import { describe, expect, test } from 'vitest';
+import { decode, decodeCodeNames } from '../../src/capture/decode.ts';
 import { MemorySource } from '../../src/capture/memory.ts';
+import { Packet } from '../../src/capture/packet.ts';
+import { webServerTraffic } from '../helpers/captures.ts';
 import { type Seen, drain } from '../helpers/drain.ts';
 import { type Faults, FaultySource } from '../helpers/faulty-source.ts';
 import { Random } from '../helpers/random.ts';
@@ -57,5 +63,21 @@ describe('FaultySource', () => {
 
   test('duplicate delivers twice', () => {
     expect(spoiled({ duplicate: 1 })).toEqual(SOUND.flatMap((frame) => [frame, frame]));
+  });
+
+  test('the decoder has a code for every spoiled frame', () => {
+    const random = new Random();
+    const packet = new Packet();
+    const traffic = webServerTraffic().source();
+    for (let round = 0; round < 200; round++) {
+      traffic.rewind();
+      const faults = { truncate: 0.3, corrupt: 0.5, reorder: 0.2, duplicate: 0.2 };
+      const source = new FaultySource(traffic, random, faults);
+      while (source.next()) {
+        const code = decode(source.view, source.offset, source.length, packet);
+        expect(decodeCodeNames[code], `seed ${random.seed}`).toBeTypeOf('string');
+        expect(packet.l4Offset + packet.l4Length).toBeLessThanOrEqual(source.length);
+      }
+    }
   });
 });

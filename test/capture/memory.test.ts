@@ -1,3 +1,6 @@
+/**
+ * Frames in memory: what the contract in sources.test.ts does not say.
+ */
 import { describe, expect, test } from 'vitest';
 import { frameOf } from '../../src/capture/frame-sink.ts';
 import { MemorySink, MemorySource } from '../../src/capture/memory.ts';

@@ -1,3 +1,6 @@
+/**
+ * Classic capture files, field by field: what is read, what is refused, and what the operator is told.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

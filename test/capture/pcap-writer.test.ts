@@ -1,3 +1,6 @@
+/**
+ * The capture-file writer: exact bytes, times at their limits, and what it refuses.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,6 @@
+/**
+ * pcapng files, block by block: what is read, what is refused, and what the operator is told.
+ */
 import { describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/capture/capture-file.ts';
 import { PcapngBlocks, concat } from '../helpers/capture-bytes.ts';

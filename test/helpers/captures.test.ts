@@ -1,3 +1,6 @@
+/**
+ * The traffic builder: its frames must be sound, or what is tested with them is not.
+ */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { DecodeCode, decode } from '../../src/capture/decode.ts';
