@@ -59,7 +59,7 @@ function expectSound(frame: Uint8Array): void {
 /** Rights the IPv4 header checksum, so that what a mutation did behind it is reached at all. */
 function withIpv4Checksum(frame: Uint8Array): Uint8Array {
   const fixed = frame.slice();
-  const packet = fixed.length < 34 ? fixed : ipPacket(fixed);
+  const packet = ipPacket(fixed);
   const first = packet[0] ?? 0;
   const header = packet.subarray(0, (first & 15) * 4);
   if (first >>> 4 !== 4 || header.length < 20) return fixed;
@@ -110,7 +110,7 @@ const quoting = fc
     buildFrame({
       ip,
       icmp: { type: ip === V4 ? 3 : 1 },
-      payload: inner.length < 14 ? inner : ipPacket(inner).subarray(0, kept),
+      payload: ipPacket(inner).subarray(0, kept),
     }),
   );
 
@@ -124,7 +124,7 @@ describe('any bytes: no throw, no read outside the frame, a known code, a consis
     ['IPv4 options', optioned],
     ['ICMP errors', quoting],
   ])('%s', (_name, frames) => {
-    fc.assert(fc.property(frames, expectSound), { numRuns: 2000 });
+    fc.assert(fc.property(frames, expectSound), { numRuns: 1500 });
   });
 });
 

@@ -110,6 +110,7 @@ export interface FrameSpec {
 const TCP_FLAG_LETTERS = 'FSRPAUEC';
 const EXPERIMENTAL_PROTOCOL = 253;
 const FRAGMENT_HEADER = 44;
+const VLAN_TYPES = new Set([0x8100, 0x88a8, 0x9100]);
 
 /** A frame's bytes in an array of exactly its length. */
 export function buildFrame(spec: FrameSpec): Uint8Array {
@@ -173,7 +174,7 @@ export function buildIcmpError(error: IcmpErrorSpec): Uint8Array {
   const packet = ipPacket(error.quoted);
   const isIpv6 = error.src.includes(':');
   const mtu = error.mtu ?? 0;
-  const kept = error.quotedLength ?? (isIpv6 ? 1232 : (byteAt(packet, 0) & 15) * 4 + 8);
+  const kept = error.quotedLength ?? (isIpv6 ? 1232 : ((packet[0] ?? 0) & 15) * 4 + 8);
   return buildFrame({
     ...(error.vlans === undefined ? {} : { vlans: error.vlans }),
     ip: { src: error.src, dst: error.dst },
@@ -182,11 +183,10 @@ export function buildIcmpError(error: IcmpErrorSpec): Uint8Array {
   });
 }
 
-/** The IP packet inside a frame, padding included. */
+/** What follows the link header of a frame, padding included; nothing when the frame ends before. */
 export function ipPacket(frame: Uint8Array): Uint8Array {
   let at = 12;
-  while ([0x8100, 0x88a8, 0x9100].includes((byteAt(frame, at) << 8) | byteAt(frame, at + 1)))
-    at += 4;
+  while (VLAN_TYPES.has(((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0))) at += 4;
   return frame.subarray(at + 2);
 }
 
@@ -434,12 +434,6 @@ function macBytes(mac: string): number[] {
 
 function toBytes(value: Bytes | string): Uint8Array {
   return typeof value === 'string' ? new TextEncoder().encode(value) : Uint8Array.from(value);
-}
-
-function byteAt(bytes: Uint8Array, at: number): number {
-  const byte = bytes[at];
-  if (byte === undefined) throw new Error(`no byte at ${at}`);
-  return byte;
 }
 
 function padded(bytes: Bytes, multiple: number): number[] {

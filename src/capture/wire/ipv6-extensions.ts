@@ -91,7 +91,8 @@ function stepExtension(view: DataView, end: number, count: number): DecodeCode {
   return type === HOP_BY_HOP ? checkHopByHop(view, at + 2, at + length) : IP;
 }
 
-function isExtension(type: number): boolean {
+/** True for the header numbers that are walked. */
+export function isExtension(type: number): boolean {
   return (
     type === HOP_BY_HOP || type === ROUTING || type === FRAGMENT || type === DESTINATION_OPTIONS
   );

@@ -8,7 +8,7 @@ import { IpProtocol, type Packet } from '../packet.ts';
 import { DecodeCode } from './code.ts';
 import { classifyFragment } from './fragment.ts';
 import { isLinkMessage } from './icmp-types.ts';
-import { chain, HOP_BY_HOP, walkExtensions } from './ipv6-extensions.ts';
+import { chain, HOP_BY_HOP, isExtension, walkExtensions } from './ipv6-extensions.ts';
 
 const IP = DecodeCode.Ip;
 const FRAME_TOO_SHORT = DecodeCode.FrameTooShort;
@@ -59,8 +59,16 @@ export function readIpv6(view: DataView, end: number, packet: Packet): DecodeCod
   if (packet.ipLength > end - at) return TRUNCATED;
   if (payloadLength === 0 && nextHeader === HOP_BY_HOP) return DecodeCode.Ipv6Jumbogram;
 
-  const packetEnd = at + packet.ipLength;
-  const code = walkExtensions(view, at + IPV6_HEADER_LENGTH, packetEnd, nextHeader);
+  packet.protocol = nextHeader;
+  packet.l4Offset = at + IPV6_HEADER_LENGTH;
+  packet.l4Length = payloadLength;
+  return isExtension(nextHeader) ? readExtensions(view, packet) : IP;
+}
+
+/** Moves `protocol`, `l4Offset` and `l4Length` behind the extension headers. */
+function readExtensions(view: DataView, packet: Packet): DecodeCode {
+  const packetEnd = packet.l4Offset + packet.l4Length;
+  const code = walkExtensions(view, packet.l4Offset, packetEnd, packet.protocol);
   packet.protocol = chain.protocol;
   packet.l4Offset = chain.offset;
   packet.l4Length = packetEnd - chain.offset;
