@@ -34,14 +34,32 @@ export class WireSegments {
   readonly paths: SegmentPaths;
   readonly page: ControlPage;
   readonly counters: Counters;
-  /** Bytes of the flow table; attach a `FlowTable` to read it. Owned by the data plane. */
-  readonly flows: ArrayBuffer;
+  readonly #flowBuffer: ArrayBuffer;
+  readonly #flowOptions: FlowTableOptions;
+  #flows: FlowTable;
 
-  constructor(paths: SegmentPaths, page: ControlPage, counters: Counters, flows: ArrayBuffer) {
+  constructor(
+    paths: SegmentPaths,
+    page: ControlPage,
+    counters: Counters,
+    flows: { readonly buffer: ArrayBuffer; readonly options: FlowTableOptions },
+  ) {
     this.paths = paths;
     this.page = page;
     this.counters = counters;
-    this.flows = flows;
+    this.#flowBuffer = flows.buffer;
+    this.#flowOptions = flows.options;
+    this.#flows = FlowTable.create(flows.buffer, 0, flows.options);
+  }
+
+  /** The flow table, to be read only: it is owned by the data plane, which changes it all the time. */
+  get flows(): FlowTable {
+    return this.#flows;
+  }
+
+  /** Forgets every flow. Only while no data plane runs: for a table that it could not use. */
+  resetFlows(): void {
+    this.#flows = FlowTable.create(this.#flowBuffer, 0, this.#flowOptions);
   }
 
   /** Takes the names away. Whoever has the segments mapped keeps them. */
@@ -69,9 +87,8 @@ export function createWireSegments(
   }
   const page = ControlPage.create(Segment.create(paths.control, ControlPage.bytes).buffer);
   const counters = new Counters(Segment.create(paths.counters, Counters.bytes).buffer);
-  const flows = Segment.create(paths.flows, FlowTable.bytesFor(options)).buffer;
-  FlowTable.create(flows, options);
-  return new WireSegments(paths, page, counters, flows);
+  const flows = Segment.create(paths.flows, FlowTable.bytesFor(options.maxFlows));
+  return new WireSegments(paths, page, counters, { buffer: flows.buffer, options });
 }
 
 /**

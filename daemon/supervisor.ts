@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { NO_GENERATION, Phase } from './data-plane/control-page.ts';
 import {
   type DataPlaneMessage,
+  FLOW_TABLE_UNFIT,
   isDataPlaneMessage,
   type StartMessage,
 } from './data-plane/messages.ts';
@@ -73,7 +74,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #state: SupervisorState = 'stopped';
   #detail = '';
   #child: ChildProcess | undefined;
+  /** What the data plane said of its own failure. */
   #failure = '';
+  #isFlowTableUnfit = false;
   #stderr = '';
   #startedAt = 0;
   #backoff = 0;
@@ -224,6 +227,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#isFirstStart = false;
     page.phase = Phase.Starting;
     this.#failure = '';
+    this.#isFlowTableUnfit = false;
     this.#stderr = '';
     this.#startedAt = performance.now();
     this.#lastHeartbeatAt = this.#startedAt;
@@ -253,7 +257,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #receive(message: DataPlaneMessage): void {
     if (message.type === 'running' && this.#state === 'starting') this.#enter('running', '');
-    if (message.type === 'failed') this.#failure = message.message;
+    if (message.type === 'failed') {
+      this.#failure = message.message;
+      this.#isFlowTableUnfit = message.code === FLOW_TABLE_UNFIT;
+    }
     this.emit('message', message);
   }
 
@@ -262,6 +269,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#child = undefined;
     page.activeGeneration = NO_GENERATION;
     page.phase = Phase.None;
+    if (this.#isFlowTableUnfit) this.#segments.resetFlows();
     const devices = this.#readDevices();
     const problem = wireProblem(this.#options.start, devices);
     const detail = this.#failure || lastWords(this.#stderr);

@@ -7,6 +7,7 @@ import type { LiveWire } from '../../src/capture/live/live-wire.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
+import type { Recovery } from '../../src/flowtable/recover.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
 import { loadLibc } from '../native/libc.ts';
 import { readNetworkDevice } from '../native/network-device.ts';
@@ -16,6 +17,7 @@ import { ControlPage, Phase } from './control-page.ts';
 import { DataPlane, type LoadedPolicy, loadPolicyFile } from './data-plane.ts';
 import {
   type DataPlaneMessage,
+  FLOW_TABLE_UNFIT,
   isStartMessage,
   type LiveBackend,
   type StartMessage,
@@ -69,20 +71,31 @@ const openers: Readonly<Record<LiveBackend, (start: StartMessage, plane: DataPla
     cap: (start, plane) => openCapWire(start, plane, packetSocketCalls()),
   };
 
+/** A flow table that was not made by this version, or whose sizes were overwritten. */
+class FlowTableError extends Error {
+  readonly code = FLOW_TABLE_UNFIT;
+}
+
+function attachFlows(path: string, now: number): { table: FlowTable; recovery: Recovery } {
+  const result = FlowTable.attach(Segment.open(path).buffer, 0, now);
+  if (!result.ok) throw new FlowTableError(`flow table ${path}: ${result.problem}`);
+  return result;
+}
+
 function run(start: StartMessage): void {
   const paths = segmentPaths(start.runtimeDirectory, start.wire);
   const page = ControlPage.attach(Segment.open(paths.control).buffer);
   page.processId = process.pid;
   page.phase = Phase.Starting;
   const counters = new Counters(Segment.open(paths.counters).buffer);
-  const flows = FlowTable.attach(Segment.open(paths.flows).buffer);
-  const policy = loadWantedPolicy(page, paths);
   const clock = monotonicClock();
+  const now = Math.floor(clock() / 1000);
+  const { table, recovery } = attachFlows(paths.flows, now);
+  const policy = loadWantedPolicy(page, paths);
   const pipeline = new Pipeline(
     { maxFrameLength: maxFrameLength(start) },
-    { image: policy.image, flows, fragments: new FragmentTable(), counters },
+    { image: policy.image, flows: table, fragments: new FragmentTable(), counters },
   );
-  const now = Math.floor(clock() / 1000);
   if (page.looseUntilSeconds === 0) page.looseUntilSeconds = now + start.pickUpSeconds;
   pipeline.pickUpUntil(page.looseUntilSeconds * 1000);
 
@@ -109,7 +122,12 @@ function run(start: StartMessage): void {
   // Ctrl-C reaches the whole process group; the supervisor decides.
   process.on('SIGINT', () => undefined);
   dataPlane.run(openers[start.backend](start, dataPlane));
-  tellParent({ type: 'running', generation: policy.image.generation, flows: flows.count });
+  tellParent({
+    type: 'running',
+    generation: policy.image.generation,
+    flowsKept: recovery.kept,
+    flowsDropped: recovery.dropped,
+  });
 }
 
 function messageOf(error: unknown): string {

@@ -23,10 +23,19 @@ export interface StartMessage {
   readonly pickUpSeconds: number;
 }
 
+/** `code` of a failure that an empty flow table would cure. */
+export const FLOW_TABLE_UNFIT = 'FLOW_TABLE_UNFIT';
+
 /** What a data plane reports. */
 export type DataPlaneMessage =
   /** Both interfaces are open and a policy is in force. */
-  | { readonly type: 'running'; readonly generation: number; readonly flows: number }
+  | {
+      readonly type: 'running';
+      readonly generation: number;
+      /** Flows taken over from the data plane before, and those of its records that were stale or damaged. */
+      readonly flowsKept: number;
+      readonly flowsDropped: number;
+    }
   /** It could not start, and ends. */
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
   /** A new policy is in force. */
