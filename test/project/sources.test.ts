@@ -1,0 +1,119 @@
+/**
+ * Rules of the house that no other tool checks: a header comment in every source file, imports that point only back up
+ * the packet's path, no path of somebody's machine, and documents that name only commands and files that exist.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { projectRoot } from '../helpers/project-root.ts';
+
+/** Which of our folders each may import from, besides itself: what a packet has passed through before. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'src/capture': [],
+  'src/flowtable': ['src/capture'],
+  'src/engine': ['src/capture', 'src/flowtable'],
+  'src/policy': ['src/capture', 'src/flowtable', 'src/engine'],
+  daemon: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy'],
+  bench: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
+  test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'bench', 'demo'],
+  demo: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
+};
+const FOLDERS = Object.keys(MAY_IMPORT);
+const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+const TEXT_FILE = /\.(?:ts|js|json|ya?ml|md|service|conf|sh)$/;
+/** A header has at least one sentence. */
+const HEADER_LENGTH_MIN = 30;
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)));
+}
+
+function read(file: string): string {
+  return readFileSync(join(projectRoot, file), 'utf8');
+}
+
+function folderOf(file: string): string | undefined {
+  return FOLDERS.find((folder) => file.startsWith(`${folder}/`));
+}
+
+/** Files of this project that a module imports, relative to the project root. */
+function importsOf(file: string): string[] {
+  const specifiers = read(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
+  return [...specifiers].map(([, path = '']) => join(dirname(file), path));
+}
+
+const sources = FOLDERS.flatMap(filesBelow).filter((file) => file.endsWith('.ts'));
+const texts = [
+  ...['src', 'daemon', 'test', 'bench', 'demo', 'config', 'systemd', 'scripts'].flatMap(filesBelow),
+  ...readdirSync(projectRoot),
+].filter((file) => TEXT_FILE.test(file) || file.startsWith('scripts/') || file === 'Makefile');
+
+describe('source files', () => {
+  test('each starts with a comment that says what it is', () => {
+    const without = sources.filter((file) => {
+      const [, header = ''] = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(read(file)) ?? [];
+      return header.replaceAll(/[\s*]+/g, ' ').length < HEADER_LENGTH_MIN;
+    });
+    expect(without).toEqual([]);
+  });
+
+  test('imports point only back up the path of a packet', () => {
+    const wrong = sources.flatMap((file) => {
+      const own = folderOf(file) ?? '';
+      return importsOf(file)
+        .map((target) => ({ target, folder: folderOf(target) }))
+        .filter(({ folder }) => folder !== undefined && folder !== own)
+        .filter(({ folder = '' }) => MAY_IMPORT[own]?.includes(folder) !== true)
+        .map(({ target }) => `${file} imports ${target}`);
+    });
+    expect(sources.length).toBeGreaterThan(20);
+    expect(wrong).toEqual([]);
+  });
+
+  test('no text names a path of the machine it was written on', () => {
+    const places = [projectRoot, join(homedir(), '/')];
+    const naming = texts.filter((file) => {
+      const text = read(file);
+      return (
+        places.some((place) => text.includes(place)) || /\/(?:home|Users)\/[a-z]+\//.test(text)
+      );
+    });
+    expect(naming).toEqual([]);
+  });
+});
+
+describe('documents', () => {
+  const makefile = read('Makefile');
+  const targets = [...makefile.matchAll(/^([a-z]+):.*## /gm)].map(([, name]) => name);
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const commands = readdirSync(join(projectRoot, 'daemon/commands'));
+
+  test('make targets: the ones that are promised, each with a line of help', () => {
+    expect(targets).toEqual(
+      expect.arrayContaining(['setup', 'build', 'lint', 'test', 'demo', 'bench', 'check']),
+    );
+  });
+
+  describe.each(DOCUMENTS)('%s', (document) => {
+    const text = read(document);
+    /** Code only: prose may say "make sure". */
+    const code = [...text.matchAll(/```[\s\S]*?```|`[^`\n]+`/g)].map(([match]) => match).join('\n');
+
+    test('names only commands that exist', () => {
+      const make = [...code.matchAll(/\bmake ([a-z]+)/g)].map(([, name = '']) => name);
+      const run = [...code.matchAll(/\bnpm run ([a-z:]+)/g)].map(([, name = '']) => name);
+      const nsgd = [...code.matchAll(/(?:^|[\s`/])nsgd ([a-z]+)\b/g)].map(([, name = '']) => name);
+      expect(make.filter((name) => !targets.includes(name))).toEqual([]);
+      expect(run.filter((name) => scripts[name] === undefined)).toEqual([]);
+      expect(nsgd.filter((name) => !commands.includes(`${name}.ts`))).toEqual([]);
+    });
+
+    test('links only to files that exist', () => {
+      const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
+      expect(links.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
+    });
+  });
+});
