@@ -25,7 +25,7 @@ const STDERR = 2;
  */
 function writeAll(descriptor: number, text: string): void {
   const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
@@ -56,10 +56,17 @@ export function printJson(value: unknown): void {
  * @param header column names; printed in capitals
  */
 export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
-  const lines = [header.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(escapeControls))];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  const lines = [
+    header.map((name) => name.toUpperCase()),
+    ...rows.map((row) => row.map(escapeControls)),
+  ];
+  const widths = header.map((_, column) =>
+    Math.max(...lines.map((line) => (line[column] ?? '').length)),
+  );
   for (const line of lines) {
-    const cells = line.map((cell, column) => cell.padEnd(column === line.length - 1 ? 0 : (widths[column] ?? 0)));
+    const cells = line.map((cell, column) =>
+      cell.padEnd(column === line.length - 1 ? 0 : (widths[column] ?? 0)),
+    );
     print(cells.join('  ').trimEnd());
   }
 }

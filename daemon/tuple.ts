@@ -10,17 +10,15 @@ function usage(message: string): CommandError {
   return new CommandError(ExitCode.Usage, message);
 }
 
-const PROTOCOLS: ReadonlyMap<string, number | { readonly ipv4: number; readonly ipv6: number }> = new Map<
-  string,
-  number | { ipv4: number; ipv6: number }
->([
-  ['tcp', 6],
-  ['udp', 17],
-  ['icmp', { ipv4: 1, ipv6: 58 }],
-  ['icmpv6', 58],
-  ['esp', 50],
-  ['ah', 51],
-]);
+const PROTOCOLS: ReadonlyMap<string, number | { readonly ipv4: number; readonly ipv6: number }> =
+  new Map<string, number | { ipv4: number; ipv6: number }>([
+    ['tcp', 6],
+    ['udp', 17],
+    ['icmp', { ipv4: 1, ipv6: 58 }],
+    ['icmpv6', 58],
+    ['esp', 50],
+    ['ah', 51],
+  ]);
 
 /** A protocol by name, any letter case, or by number 0 to 255. `Icmp` is ICMPv6 between IPv6 addresses. */
 export function parseProtocol(text: string, address: Address): number {

@@ -3,20 +3,24 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { NicPolicy, Policy } from '../../src/engine/policy.ts';
+import type { Policy } from '../../src/engine/policy.ts';
 import { Explainer, type Explanation, type FlowTuple } from '../../src/policy/explain.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { outputFormat, print, printError, printJson, printTable } from '../output.ts';
-import { parseAddress, parseDirection, parseEndpoint, parsePort, parseProtocol } from '../tuple.ts';
-import { findNic, loadPolicy } from './load-policy.ts';
+import { parseAddress, parseDirection, parsePort, parseProtocol } from '../tuple.ts';
+import {
+  answerVerify,
+  chooseNic,
+  type VerifyAnswer,
+  type VerifyRequest,
+} from '../verify-request.ts';
+import { askDaemon, withSocketOption } from './control-option.ts';
+import { loadPolicy } from './load-policy.ts';
 
-interface VerifyOptions {
-  readonly config: string;
-  readonly nic?: string;
-  readonly direction?: string;
-  readonly protocol?: string;
-  readonly local?: string;
-  readonly remote?: string;
+interface VerifyOptions extends VerifyRequest {
+  readonly config?: string;
+  readonly live?: true;
+  readonly socket: string;
   readonly batch?: string;
   readonly output: string;
 }
@@ -24,33 +28,17 @@ interface VerifyOptions {
 /** What is printed for a rule where no NSG applies. */
 const NO_RULE_NAME = '-';
 
-function tupleOfOptions(options: VerifyOptions): FlowTuple {
-  const { direction, protocol, local, remote } = options;
-  if (direction === undefined || protocol === undefined || local === undefined || remote === undefined) {
-    throw new CommandError(
-      ExitCode.Usage,
-      'give --direction, --protocol, --local and --remote, or --batch FILE',
-    );
-  }
-  const localEnd = parseEndpoint(local);
-  const remoteEnd = parseEndpoint(remote);
-  if (typeof localEnd.address !== typeof remoteEnd.address) {
-    throw new CommandError(ExitCode.Usage, '--local and --remote are of different address families');
-  }
-  return {
-    direction: parseDirection(direction),
-    protocol: parseProtocol(protocol, localEnd.address),
-    local: localEnd.address,
-    localPort: localEnd.port,
-    remote: remoteEnd.address,
-    remotePort: remoteEnd.port,
-  };
-}
-
 /** `direction protocol srcIP srcPort dstIP dstPort` */
 function tupleOfLine(line: string): FlowTuple {
   const fields = line.split(/\s+/);
-  const [direction = '', protocol = '', source = '', sourcePort = '', destination = '', destinationPort = ''] = fields;
+  const [
+    direction = '',
+    protocol = '',
+    source = '',
+    sourcePort = '',
+    destination = '',
+    destinationPort = '',
+  ] = fields;
   if (fields.length !== 6) {
     throw new CommandError(
       ExitCode.Usage,
@@ -60,7 +48,8 @@ function tupleOfLine(line: string): FlowTuple {
   const isInbound = parseDirection(direction) === 0;
   const from = parseAddress(source);
   const to = parseAddress(destination);
-  if (typeof from !== typeof to) throw new CommandError(ExitCode.Usage, 'addresses of different families');
+  if (typeof from !== typeof to)
+    throw new CommandError(ExitCode.Usage, 'addresses of different families');
   const [fromPort, toPort] = [parsePort(sourcePort), parsePort(destinationPort)];
   return {
     direction: isInbound ? 0 : 1,
@@ -119,51 +108,54 @@ function printExplanation(explanation: Explanation): void {
   );
 }
 
-/** The NIC that was named, or else the one that has the local address, or else the only one. */
-function chooseNic(policy: Policy, options: VerifyOptions, tuple: FlowTuple | undefined): NicPolicy {
-  if (options.nic !== undefined) return findNic(policy, options.nic);
-  if (tuple !== undefined) {
-    const owner = policy.nics.find((nic) => new Explainer(policy, nic).hasAddress(tuple.local));
-    if (owner !== undefined) return owner;
-  }
-  return findNic(policy, undefined);
+/** From the running daemon, or from the configuration file. */
+async function answer(options: VerifyOptions): Promise<VerifyAnswer> {
+  if (options.live === undefined) return answerVerify(policyOf(options), options);
+  const { nic, direction, protocol, local, remote } = options;
+  const request = { nic, direction, protocol, local, remote };
+  const reply = await askDaemon(options.socket, 'POST', '/v1/verify', request);
+  return reply['result'] as VerifyAnswer;
 }
 
-function verify(options: VerifyOptions): number {
+function policyOf(options: VerifyOptions): Policy {
+  if (options.config === undefined)
+    throw new CommandError(ExitCode.Usage, 'give --config FILE, or --live');
+  return loadPolicy(options.config).policy;
+}
+
+async function verify(options: VerifyOptions): Promise<number> {
   const format = outputFormat(options.output, ['table', 'json']);
-  const { policy } = loadPolicy(options.config);
   if (options.batch !== undefined) {
-    return verifyBatch(new Explainer(policy, chooseNic(policy, options, undefined)), options.batch);
+    const policy = policyOf(options);
+    return verifyBatch(new Explainer(policy, chooseNic(policy, options.nic)), options.batch);
   }
-  const tuple = tupleOfOptions(options);
-  const explainer = new Explainer(policy, chooseNic(policy, options, tuple));
-  if (!explainer.hasAddress(tuple.local)) {
+  const result = await answer(options);
+  if (!result.isLocalAddress) {
     printError(
-      `nsgd: warning: ${explainer.nic.name} does not have the local address; live, its wire drops such packets`,
+      `nsgd: warning: ${result.networkInterface} does not have the local address; live, its wire drops such packets`,
     );
   }
-  const explanation = explainer.explain(tuple);
-  if (format === 'json') {
-    printJson({ networkInterface: explainer.nic.name, ...explanation, ruleName: explanation.ruleName ?? null });
-  } else {
-    printExplanation(explanation);
-  }
-  return explanation.access === 'Allow' ? ExitCode.Ok : ExitCode.Failed;
+  if (format === 'json') printJson({ ...result, ruleName: result.ruleName ?? null });
+  else printExplanation(result);
+  return result.access === 'Allow' ? ExitCode.Ok : ExitCode.Failed;
 }
 
 export function addVerifyCommand(program: Command): void {
-  program
-    .command('verify')
+  withSocketOption(program.command('verify'))
     .description('what the rules say of one flow, or of a file of them, and which rule decides')
-    .requiredOption('-c, --config <file>', 'configuration')
+    .option('-c, --config <file>', 'configuration')
+    .option('--live', 'ask the running daemon instead')
     .option('--nic <name>', 'network interface; else the one with the local address')
     .option('--direction <direction>', 'Inbound or Outbound, seen from the network interface')
     .option('--protocol <protocol>', 'TCP, UDP, ICMP, ESP, AH or a number')
     .option('--local <endpoint>', 'ADDRESS:PORT, [IPv6]:PORT, or an address alone')
     .option('--remote <endpoint>', 'ADDRESS:PORT, [IPv6]:PORT, or an address alone')
-    .option('--batch <file>', 'lines "direction protocol srcIP srcPort dstIP dstPort" (- for stdin)')
+    .option(
+      '--batch <file>',
+      'lines "direction protocol srcIP srcPort dstIP dstPort" (- for stdin)',
+    )
     .option('-o, --output <format>', 'table or json', 'table')
-    .action((options: VerifyOptions) => {
-      process.exitCode = verify(options);
+    .action(async (options: VerifyOptions) => {
+      process.exitCode = await verify(options);
     });
 }

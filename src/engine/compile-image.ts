@@ -12,7 +12,7 @@ export class ImageWriter {
 
   /**
    * Adds `count` zero words and returns the offset of the first.
-   * @throws RangeError when the image grows past what an entry can address (2 GiB)
+   * @throws RangeError when the image grows past what an entry can address (512 MiB)
    */
   reserve(count: number): number {
     const offset = this.length;
@@ -35,6 +35,12 @@ export class ImageWriter {
 
   set(offset: number, word: number): void {
     this.#words[offset] = word;
+  }
+
+  /** Forgets everything from `length` on. */
+  truncate(length: number): void {
+    this.#words.fill(0, length, this.length);
+    this.length = length;
   }
 
   /** The words so far, in memory of their own. */

@@ -21,6 +21,7 @@ import {
   PORT_SHIFT,
   PROTOCOL_IPV6,
   PROTOCOL_SHIFT,
+  SERVICE_ROOT_BITS,
 } from './rule-set-layout.ts';
 import { ANY_PROTOCOL, type PortMatch, type Rule } from './rule.ts';
 
@@ -28,6 +29,12 @@ import { ANY_PROTOCOL, type PortMatch, type Rule } from './rule.ts';
 const MAX_SERVICE_ENTRIES = 1 << 16;
 /** And its vectors, all different in the worst case, take at most this many words. */
 const MAX_SERVICE_WORDS = 1 << 24;
+
+/** Lists from this size on start their address tries with a table of 2^16 entries, shorter ones with 2^8. */
+const LARGE_LIST_RULES = 256;
+/** Words that the tables of an IPv4 trie may take per rule (1 KiB), and at least. */
+const TABLE_WORDS_PER_RULE = 256;
+const MIN_TABLE_WORDS = 4096;
 
 const nextNumber = (point: number): number => point + 1;
 const nextBigint = (point: bigint): bigint => point + 1n;
@@ -150,27 +157,37 @@ function pieceLeaves({ classes }: Field<unknown>, leaves: readonly number[]): nu
   return classes.classOf.map((index) => leaves[index]);
 }
 
+/** Leaf per class of each field. */
+interface Leaves {
+  readonly ipv4: readonly number[][];
+  readonly ipv6: readonly number[][];
+  readonly service: readonly number[][];
+}
+
 /** Writes the seven tries and their places in the header. */
-function writeTries(
-  image: ImageWriter,
-  fields: Fields,
-  leaves: { readonly ipv4: number[][]; readonly ipv6: number[][]; readonly service: number[][] },
-): void {
-  let trie = Header.Tries;
+function writeTries(image: ImageWriter, fields: Fields, leaves: Leaves, ruleCount: number): void {
+  const rootBits = ruleCount < LARGE_LIST_RULES ? 8 : 16;
+  const tableBudget = Math.max(MIN_TABLE_WORDS, ruleCount * TABLE_WORDS_PER_RULE);
+  image.set(Header.AddressRootBits, rootBits);
+  let trie: number = Header.Tries;
   const add = (root: number): void => {
     image.set(trie++, root);
     image.set(trie++, image.length);
   };
-  const addWordTrie = (from: Field<number>, shift: number, classLeaves: number[]): void => {
-    const starts = from.classes.starts.map((start) => start * 2 ** shift);
-    add(writeTrie(image, { starts, entries: pieceLeaves(from, classLeaves) }));
-  };
-  const shifts = [PROTOCOL_SHIFT, PORT_SHIFT, PORT_SHIFT];
-  for (const [i, from] of fields.ipv4.entries()) addWordTrie(from, 0, leaves.ipv4[i]);
-  for (const [i, from] of fields.ipv6.entries()) {
-    add(writeIpv6Trie(image, from.classes.starts, pieceLeaves(from, leaves.ipv6[i])));
+  for (const [i, from] of fields.ipv4.entries()) {
+    const map = { starts: from.classes.starts, entries: pieceLeaves(from, leaves.ipv4[i]) };
+    add(writeTrie(image, map, { rootBits, tableBudget }));
   }
-  for (const [i, from] of fields.service.entries()) addWordTrie(from, shifts[i], leaves.service[i]);
+  for (const [i, from] of fields.ipv6.entries()) {
+    const entries = pieceLeaves(from, leaves.ipv6[i]);
+    add(writeIpv6Trie(image, from.classes.starts, entries, rootBits));
+  }
+  for (const [i, from] of fields.service.entries()) {
+    const scale = 2 ** (i === 0 ? PROTOCOL_SHIFT : PORT_SHIFT);
+    const starts = from.classes.starts.map((start) => start * scale);
+    const map = { starts, entries: pieceLeaves(from, leaves.service[i]) };
+    add(writeTrie(image, map, { rootBits: SERVICE_ROOT_BITS, tableBudget }));
+  }
 }
 
 /**
@@ -196,7 +213,7 @@ export function compileRules(rules: readonly Rule[]): Int32Array {
   image.set(Header.VectorsEnd, image.length);
   image.append(table ?? []);
   image.set(Header.ServiceEnd, image.length);
-  writeTries(image, fields, { ipv4, ipv6, service });
+  writeTries(image, fields, { ipv4, ipv6, service }, rules.length);
   image.set(Header.Length, image.length);
   return image.finish();
 }

@@ -6,7 +6,13 @@
  * without an NSG allows; an NSG's lists end in a rule that matches everything, so "no match" there is a denial.
  */
 import type { Packet } from '../capture/packet.ts';
-import { Nic as NicWord, NIC_WORDS, RULE_ALLOW, RULE_SLOT_MASK, RULE_STATEFUL } from './image-layout.ts';
+import {
+  Nic as NicWord,
+  NIC_WORDS,
+  RULE_ALLOW,
+  RULE_SLOT_MASK,
+  RULE_STATEFUL,
+} from './image-layout.ts';
 import type { PolicyImage } from './image.ts';
 import { matchRule } from './match.ts';
 import { Reason } from './reason.ts';

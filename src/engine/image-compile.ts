@@ -28,8 +28,21 @@ export const MAX_ADDRESSES = 65_536;
 
 /** Names of counters: they outlive the images compiled with them. */
 export class PolicyRegistry {
-  readonly rules = new SlotRegistry(MAX_RULE_SLOTS, 'rules');
-  readonly nics = new SlotRegistry(MAX_NICS, 'network interfaces');
+  readonly rules: SlotRegistry;
+  readonly nics: SlotRegistry;
+
+  constructor(
+    rules = new SlotRegistry(MAX_RULE_SLOTS, 'rules'),
+    nics = new SlotRegistry(MAX_NICS, 'network interfaces'),
+  ) {
+    this.rules = rules;
+    this.nics = nics;
+  }
+
+  /** For a policy that may yet be refused: the names of the one in force stay as they are. */
+  copy(): PolicyRegistry {
+    return new PolicyRegistry(this.rules.copy(), this.nics.copy());
+  }
 }
 
 /** Name of a rule in the registry. The parts cannot contain the separator (names are [A-Za-z0-9_.-]). */
@@ -42,6 +55,8 @@ export interface CompiledImage {
   /** By index in the image: what the numbers of an `Evaluation` mean. */
   readonly lists: readonly RuleList[];
   readonly nics: readonly NicPolicy[];
+  /** Names of the counters, those of this image included. */
+  readonly registry: PolicyRegistry;
   /** Counter slots with a new owner; to be cleared before the image is put in force. */
   readonly newRuleSlots: readonly number[];
 }
@@ -59,7 +74,8 @@ function ipv6Words(address: bigint): [number, number, number, number] {
 /** Every single address of a NIC. @throws RangeError over `MAX_ADDRESSES` */
 function* addressesOf(nic: NicPolicy): Generator<[number, number, number, number]> {
   for (const [low, high] of nic.addresses.ipv4) {
-    if (high - low >= MAX_ADDRESSES) throw new RangeError(`${nic.name} has more than ${MAX_ADDRESSES} addresses`);
+    if (high - low >= MAX_ADDRESSES)
+      throw new RangeError(`${nic.name} has more than ${MAX_ADDRESSES} addresses`);
     for (let address = low; address <= high; address++) yield ipv4Words(address);
   }
   for (const [low, high] of nic.addresses.ipv6) {
@@ -70,11 +86,16 @@ function* addressesOf(nic: NicPolicy): Generator<[number, number, number, number
   }
 }
 
-function addressTable(nics: readonly NicPolicy[]): { words: Int32Array; entries: number; longest: number } {
+function addressTable(nics: readonly NicPolicy[]): {
+  words: Int32Array;
+  entries: number;
+  longest: number;
+} {
   const rows: [readonly [number, number, number, number], number][] = [];
   for (const [index, nic] of nics.entries()) {
     for (const words of addressesOf(nic)) rows.push([words, index]);
-    if (rows.length > MAX_ADDRESSES) throw new RangeError(`more than ${MAX_ADDRESSES} addresses on one wire`);
+    if (rows.length > MAX_ADDRESSES)
+      throw new RangeError(`more than ${MAX_ADDRESSES} addresses on one wire`);
   }
   let entries = 4;
   while (entries < rows.length * 2) entries *= 2;
@@ -97,12 +118,16 @@ function addressTable(nics: readonly NicPolicy[]): { words: Int32Array; entries:
 function takesEveryAddress(nics: readonly NicPolicy[]): boolean {
   const unaddressed = nics.find((nic) => isEmpty(nic.addresses));
   if (unaddressed === undefined) return false;
-  if (nics.length > 1) throw new RangeError(`${unaddressed.name} has no addresses and shares its wire`);
+  if (nics.length > 1)
+    throw new RangeError(`${unaddressed.name} has no addresses and shares its wire`);
   return true;
 }
 
 /** The lists that the NICs use, and the index in the image of each index in the policy. */
-function usedLists(policy: Policy, nics: readonly NicPolicy[]): { lists: RuleList[]; indexes: Map<number, number> } {
+function usedLists(
+  policy: Policy,
+  nics: readonly NicPolicy[],
+): { lists: RuleList[]; indexes: Map<number, number> } {
   const lists: RuleList[] = [];
   const indexes = new Map<number, number>([[NO_RULE_LIST, NO_RULE_LIST]]);
   for (const nic of nics) {
@@ -119,7 +144,11 @@ function usedLists(policy: Policy, nics: readonly NicPolicy[]): { lists: RuleLis
   return { lists, indexes };
 }
 
-function nicWords(nics: readonly NicPolicy[], indexes: ReadonlyMap<number, number>, registry: PolicyRegistry): Int32Array {
+function nicWords(
+  nics: readonly NicPolicy[],
+  indexes: ReadonlyMap<number, number>,
+  registry: PolicyRegistry,
+): Int32Array {
   const words = new Int32Array(nics.length * NIC_WORDS);
   const listIndex = (index: number): number => indexes.get(index) ?? NO_RULE_LIST;
   for (const [row, nic] of nics.entries()) {
@@ -141,7 +170,9 @@ function nicWords(nics: readonly NicPolicy[], indexes: ReadonlyMap<number, numbe
 function ruleWords(list: RuleList, registry: PolicyRegistry): Int32Array {
   return Int32Array.from(list.rules, (rule) => {
     const slot = registry.rules.slotOf(ruleSlotName(list, rule.name));
-    return slot | (rule.access === Access.Allow ? RULE_ALLOW : 0) | (rule.isStateful ? RULE_STATEFUL : 0);
+    return (
+      slot | (rule.access === Access.Allow ? RULE_ALLOW : 0) | (rule.isStateful ? RULE_STATEFUL : 0)
+    );
   });
 }
 
@@ -156,7 +187,7 @@ function linkFlags(policy: Policy): number {
 /**
  * Compiles the part of a policy that concerns some NICs: those of one wire, or one that a command asks about.
  * @param generation number of this image; a flow carries the one that admitted it
- * @param registry gives the counter slots; shared by all images of a wire
+ * @param registry gives the counter slots; is changed to the names of this policy
  * @throws RangeError over a documented bound (NICs, addresses, rules)
  */
 export function compileImage(
@@ -208,5 +239,5 @@ export function compileImage(
     image.set(part, at);
     at += part.length;
   }
-  return { buffer: image.buffer, lists, nics, newRuleSlots };
+  return { buffer: image.buffer, lists, nics, registry, newRuleSlots };
 }

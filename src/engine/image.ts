@@ -136,7 +136,12 @@ export class PolicyImage {
       const at = this.#addressesAt + entry * ADDRESS_WORDS;
       const nic = words[at + 4];
       if (nic === 0) break;
-      if (words[at + 3] === w3 && words[at + 2] === w2 && words[at + 1] === w1 && words[at] === w0) {
+      if (
+        words[at + 3] === w3 &&
+        words[at + 2] === w2 &&
+        words[at + 1] === w1 &&
+        words[at] === w0
+      ) {
         return nic - 1;
       }
       entry = (entry + 1) & mask;

@@ -46,7 +46,9 @@ export function linkTraffic(packet: Packet, direction: number): number {
     }
     return ORDINARY;
   }
-  return packet.protocol === UDP && packet.hasPorts && isBroadcastDhcp(packet, direction) ? LINK : ORDINARY;
+  return packet.protocol === UDP && packet.hasPorts && isBroadcastDhcp(packet, direction)
+    ? LINK
+    : ORDINARY;
 }
 
 /**
@@ -72,7 +74,8 @@ function isBroadcastDhcp(packet: Packet, direction: number): boolean {
  */
 export function sanity(packet: Packet): number {
   if (packet.ipVersion === 4) {
-    if (isMartianSource4(packet.src3, packet.dst3) || isMartianDestination4(packet.dst3)) return MARTIAN;
+    if (isMartianSource4(packet.src3, packet.dst3) || isMartianDestination4(packet.dst3))
+      return MARTIAN;
   } else if (isMartian6(packet)) return MARTIAN;
   if (packet.hasPorts && (packet.srcPort === 0 || packet.dstPort === 0)) return PORT_ZERO;
   return ORDINARY;
@@ -82,7 +85,10 @@ export function sanity(packet: Packet): number {
 function isMartianSource4(address: number, destination: number): boolean {
   const first = address >>> 24;
   return (
-    first === 0 || first === LOOPBACK_BYTE || first >= MULTICAST_FIRST_BYTE || address === destination
+    first === 0 ||
+    first === LOOPBACK_BYTE ||
+    first >= MULTICAST_FIRST_BYTE ||
+    address === destination
   );
 }
 

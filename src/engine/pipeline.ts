@@ -9,14 +9,16 @@ import { decode, DecodeCode } from '../capture/decode.ts';
 import { Fragment, IpProtocol, Packet } from '../capture/packet.ts';
 import { FragmentCode, type FragmentTable } from '../flowtable/fragments.ts';
 import { FlowKey, flowKey, quotedFlowKey } from '../flowtable/key.ts';
-import { CloseReason, type FlowTable, NO_FLOW } from '../flowtable/table.ts';
-import { StartKind, startKind, track, TrackCode } from '../flowtable/track.ts';
+import { NO_FLOW, NO_SLOT, packSlots, RemoveReason, type FlowIndex } from '../flowtable/record.ts';
+import type { FlowTable } from '../flowtable/table.ts';
+import { StartKind, startKind } from '../flowtable/start.ts';
+import { isQuotePlausible, track, TrackCode } from '../flowtable/track.ts';
 import { type Counters, InterfaceCounter } from './counters.ts';
+import { flowOpener } from './flow-opener.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from './evaluate.ts';
 import { NO_NIC, type PolicyImage } from './image.ts';
 import { linkTraffic, ORDINARY, sanity } from './link-traffic.ts';
 import { FIRST_DROP, FIRST_MALFORMED, FIRST_UNFIT_CODE, Reason } from './reason.ts';
-import { flowOpener } from './review.ts';
 
 const IP = DecodeCode.Ip;
 const ARP = DecodeCode.Arp;
@@ -24,16 +26,14 @@ const LINK_LOCAL = DecodeCode.LinkLocal;
 const FIRST = Fragment.First;
 const LATER = Fragment.Later;
 const TCP = IpProtocol.Tcp;
-const STATEFUL = StartKind.Stateful;
+const STATELESS = StartKind.Stateless;
 const NEEDS_FLOW = StartKind.NeedsFlow;
+const PICK_UP = StartKind.PickUp;
 const PASS = TrackCode.Pass;
 const REOPEN = TrackCode.Reopen;
 const FRAMES_IN = InterfaceCounter.FramesIn;
 const BYTES_IN = InterfaceCounter.BytesIn;
 const R = Reason;
-
-/** Counter slot in a flow record that names no rule. */
-const NO_SLOT = 0xffff;
 
 /** Flows looked at by one `housekeep`: bounds its time to some microseconds. */
 const SWEEP_BUDGET = 64;
@@ -59,7 +59,7 @@ export class Pipeline {
   /** Its reason, one of `Reason`; its NIC in the image or `NO_NIC`; its flow or `NO_FLOW`. */
   reason = 0;
   nic = NO_NIC;
-  flow = NO_FLOW;
+  flow: FlowIndex = NO_FLOW;
 
   readonly #key = new FlowKey();
   readonly #opener = new Packet();
@@ -135,7 +135,9 @@ export class Pipeline {
     this.nic = nic;
 
     if (packet.fragment === LATER) return this.#laterFragment(direction);
-    const reason = packet.isIcmpError ? this.#icmpError(direction) : this.#flowOrRules(nic, direction);
+    const reason = packet.isIcmpError
+      ? this.#icmpError(direction)
+      : this.#flowOrRules(nic, direction);
     if (packet.fragment === FIRST) return this.#firstFragment(direction, reason);
     return reason;
   }
@@ -144,7 +146,8 @@ export class Pipeline {
   #linkFrame(code: number): number {
     if (code >= FIRST_UNFIT_CODE) return FIRST_MALFORMED + code - FIRST_UNFIT_CODE;
     if (code === ARP) return R.Link;
-    if (code === LINK_LOCAL) return this.#image.isLinkLocalForwarded ? R.LinkLocal : R.LinkLocalControl;
+    if (code === LINK_LOCAL)
+      return this.#image.isLinkLocalForwarded ? R.LinkLocal : R.LinkLocalControl;
     return this.#image.isUnknownEtherTypePassed ? R.EtherType : R.UnknownEtherType;
   }
 
@@ -156,7 +159,7 @@ export class Pipeline {
     const flow = flows.find(this.#key, this.#seconds);
     if (flow === NO_FLOW) return this.#rules(nic, direction);
     if (flows.generation(flow) !== this.#image.generation && !this.#isStillAllowed(nic, flow)) {
-      flows.remove(flow, CloseReason.Flushed);
+      flows.remove(flow, RemoveReason.Flushed);
       return this.#rules(nic, direction);
     }
     const code = track(flows, flow, packet, direction, this.#seconds);
@@ -168,7 +171,7 @@ export class Pipeline {
       return R.Flow;
     }
     if (code !== REOPEN) return R.TcpInvalid;
-    flows.remove(flow, CloseReason.Reopened);
+    flows.remove(flow, RemoveReason.Reopened);
     return this.#rules(nic, direction);
   }
 
@@ -177,49 +180,45 @@ export class Pipeline {
     const packet = this.packet;
     const evaluation = this.evaluation;
     const kind = startKind(packet);
-    if (kind === NEEDS_FLOW && !this.#canPickUp()) {
+    if (kind === NEEDS_FLOW || (kind === PICK_UP && !this.#isPickingUp())) {
       return packet.protocol === TCP ? R.TcpNoFlow : R.IcmpNoFlow;
     }
     const reason = evaluate(this.#image, nic, direction, packet, evaluation);
     this.isEvaluated = true;
     this.#countRules();
-    if (reason >= FIRST_DROP || kind === StartKind.Stateless || !evaluation.isStateful) return reason;
-    return this.#open(direction, kind !== STATEFUL) ? reason : R.TableFull;
+    if (reason >= FIRST_DROP || kind === STATELESS || !evaluation.isStateful) return reason;
+    return this.#open(direction) ? reason : R.TableFull;
   }
 
   /** @returns false when the table has no room for another flow */
-  #open(direction: number, isPickedUp: boolean): boolean {
-    const { slots } = this.evaluation;
-    // A flow allowed by the platform has its rule in step 0; one allowed by the stages has them in steps 1 and 2.
-    const first = slots[0] === NO_RULE ? slots[1] : slots[0];
-    this.flow = this.#flows.open(
-      this.#key,
-      this.packet,
-      direction,
-      this.#seconds,
-      isPickedUp,
-    );
-    if (this.flow === NO_FLOW) return false;
-    this.#flows.admit(this.flow, this.#image.generation, first & NO_SLOT, slots[2] & NO_SLOT);
+  #open(direction: number): boolean {
+    const { generation } = this.#image;
+    const flow = this.#flows.insert(this.#key, direction, this.#seconds, generation, this.#slots());
+    if (flow === NO_FLOW) return false;
+    this.flow = flow;
+    track(this.#flows, flow, this.packet, direction, this.#seconds);
     return true;
   }
 
+  /** The two rules a flow is admitted by: those of the stages, or the platform's in place of the first. */
+  #slots(): number {
+    const { slots } = this.evaluation;
+    return packSlots(slots[0] === NO_RULE ? slots[1] & NO_SLOT : slots[0], slots[2] & NO_SLOT);
+  }
+
   /** Mid-stream TCP may open a flow when the policy says so, or soon after a start without saved flows. */
-  #canPickUp(): boolean {
-    if (this.packet.protocol !== TCP) return false;
+  #isPickingUp(): boolean {
     return this.#image.isTcpPickupLoose || this.#seconds < this.#looseUntil;
   }
 
   /** Judges a flow of an older policy anew when its NIC asks for that; else it goes on as it is. */
-  #isStillAllowed(nic: number, flow: number): boolean {
+  #isStillAllowed(nic: number, flow: FlowIndex): boolean {
     if (!this.#image.isFlushing(nic)) return true;
     const opener = this.#opener;
     const direction = flowOpener(this.#flows, flow, opener);
     const reason = evaluate(this.#image, nic, direction, opener, this.evaluation);
     if (reason >= FIRST_DROP) return false;
-    const { slots } = this.evaluation;
-    const first = slots[0] === NO_RULE ? slots[1] : slots[0];
-    this.#flows.admit(flow, this.#image.generation, first & NO_SLOT, slots[2] & NO_SLOT);
+    this.#flows.restamp(flow, this.#image.generation, this.#slots());
     return true;
   }
 
@@ -228,6 +227,7 @@ export class Pipeline {
     if (quotedFlowKey(this.packet, direction, this.#key) === 0) return R.IcmpNoFlow;
     const flow = this.#flows.find(this.#key, this.#seconds);
     if (flow === NO_FLOW) return R.IcmpNoFlow;
+    if (!isQuotePlausible(this.#flows, flow, this.packet, direction)) return R.IcmpNoFlow;
     this.flow = flow;
     return R.Related;
   }

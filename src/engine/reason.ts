@@ -54,11 +54,13 @@ export const Reason = Object.freeze({
   UnknownEtherType: 22,
   /** Link-local control frame: STP, LLDP, pause, 802.1X. */
   LinkLocalControl: 23,
+  /** From a capture whose link type is not Ethernet. */
+  UnsupportedLinkType: 24,
   /** Decode codes of unfit frames follow: `FIRST_MALFORMED` + (code - `FIRST_UNFIT_CODE`). */
 } as const);
 
 export const FIRST_DROP = 8;
-export const FIRST_MALFORMED = 24;
+export const FIRST_MALFORMED = 25;
 /** The first decode code that means "unfit"; those below are kinds of good frames. */
 export const FIRST_UNFIT_CODE = 4;
 /** Bound of every reason; sizes the counters. */
@@ -89,10 +91,14 @@ const names = [
   'oversize',
   'unknown_ether_type',
   'link_local_control',
+  'unsupported_link_type',
 ];
 
 /** Name of each reason, snake_case, by number: the closed set that labels metrics. */
-export const reasonNames: readonly string[] = [...names, ...decodeCodeNames.slice(FIRST_UNFIT_CODE)];
+export const reasonNames: readonly string[] = [
+  ...names,
+  ...decodeCodeNames.slice(FIRST_UNFIT_CODE),
+];
 
 if (names.length !== FIRST_MALFORMED || reasonNames.length > REASON_LIMIT) {
   throw new Error('reason.ts: names and numbers disagree');

@@ -9,8 +9,8 @@ export class SlotRegistry {
   readonly #limit: number;
   readonly #what: string;
   readonly #slots = new Map<string, number>();
-  /** Names by slot; undefined for a slot without an owner. */
-  readonly #names: (string | undefined)[] = [];
+  /** Names by slot; a freed slot keeps its last owner's. */
+  readonly #names: string[] = [];
   readonly #freed: number[] = [];
 
   /**
@@ -29,12 +29,13 @@ export class SlotRegistry {
    */
   assign(names: ReadonlySet<string>): number[] {
     if (names.size > this.#limit) {
-      throw new RangeError(`${names.size} ${this.#what} on one wire; at most ${this.#limit} can be counted`);
+      throw new RangeError(
+        `${names.size} ${this.#what} on one wire; at most ${this.#limit} can be counted`,
+      );
     }
     for (const [name, slot] of this.#slots) {
       if (names.has(name)) continue;
       this.#slots.delete(name);
-      this.#names[slot] = undefined;
       this.#freed.push(slot);
     }
     const changed: number[] = [];
@@ -49,17 +50,22 @@ export class SlotRegistry {
     return changed;
   }
 
+  /** An independent copy: changes to one are not seen in the other. */
+  copy(): SlotRegistry {
+    const copy = new SlotRegistry(this.#limit, this.#what);
+    for (const [name, slot] of this.#slots) copy.#slots.set(name, slot);
+    copy.#names.push(...this.#names);
+    copy.#freed.push(...this.#freed);
+    return copy;
+  }
+
   /** @returns -1 for a name that has none */
   slotOf(name: string): number {
     return this.#slots.get(name) ?? -1;
   }
 
+  /** Name of the owner, or of the last one: flow records may still point at a rule that is gone. */
   nameOf(slot: number): string | undefined {
     return this.#names[slot];
-  }
-
-  /** Owners with their slots, in the order they came. */
-  entries(): IterableIterator<[string, number]> {
-    return this.#slots.entries();
   }
 }

@@ -64,70 +64,44 @@ interface TrieSection {
   readonly root: number;
   readonly start: number;
   readonly end: number;
+  readonly rootBits: number;
   /** Words of a key. */
   readonly wordCount: number;
   readonly isLeaf: (leaf: number) => boolean;
 }
 
-/** One pass over a trie's nodes in the order of writing, remembering where each began. */
+/** Visits every node of a trie once, from the root down. */
 class TrieCheck {
   /** Largest leaf seen. */
   largest = 0;
   readonly #image: Int32Array;
   readonly #section: TrieSection;
-  /** Per word of the section: 0, or for a node's first word 1 + 2 x its word index + 1 if it is a search node. */
-  readonly #nodes: Uint8Array;
+  /** Per word of the section: what kind of node starts there, as far as seen; 0 for none. */
+  readonly #seen: Uint8Array;
 
   constructor(image: Int32Array, section: TrieSection) {
     this.#image = image;
     this.#section = section;
-    this.#nodes = new Uint8Array(section.end - section.start);
+    this.#seen = new Uint8Array(section.end - section.start);
   }
 
   run(): void {
-    let at = this.#section.start;
-    while (at < this.#section.end) at = this.#checkNode(at);
-    this.#checkEntry(this.#section.root, 0);
+    this.#checkEntry(this.#section.root, this.#section.end, 0, this.#section.rootBits);
   }
 
-  /** Returns where the next node starts. */
-  #checkNode(node: number): number {
-    const header = this.#image[node];
-    const count = header >>> 16;
-    const word = (header >>> 12) & 15;
-    const left = (header >>> 6) & 63;
-    const right = header & 63;
-    check(word < this.#section.wordCount, 'word of a node');
-    if (count === 0) {
-      check(left < 32 && right >= 16 && right < 32, 'bits of a table');
-      const end = node + 1 + 2 ** (32 - right);
-      this.#checkEntries(node + 1, end, word);
-      this.#nodes[node - this.#section.start] = 1 + 2 * word;
-      return end;
-    }
-    check(count <= MAX_SEARCH_KEYS && left === 0 && right === 0, 'keys of a search node');
-    const end = node + 2 + 2 * count;
-    this.#checkEntries(node + 1 + count, end, word);
-    this.#nodes[node - this.#section.start] = 2 + 2 * word;
-    return end;
-  }
-
-  #checkEntries(from: number, end: number, word: number): void {
-    check(end <= this.#section.end, 'end of a node');
-    for (let at = from; at < end; at++) this.#checkEntry(this.#image[at], word);
-  }
-
-  /** `word` is the index of the word that the entry's own node looks at. */
-  #checkEntry(entry: number, word: number): void {
+  /**
+   * An entry found in the node at `parent`, for the word `word`, of which a table would take `bits`. Every step goes
+   * to a smaller offset, and recursion is at most as deep as the trie, 16 tables and 4 searches.
+   */
+  #checkEntry(entry: number, parent: number, word: number, bits: number): void {
     if (entry >= 0) {
       check(this.#section.isLeaf(entry), 'leaf');
       if (entry > this.largest) this.largest = entry;
       return;
     }
-    const target = (entry & Entry.OffsetMask) - this.#section.start;
-    const targetWord = word + (entry & Entry.NextWordBit ? 1 : 0);
-    const kind = 1 + 2 * targetWord + (entry & Entry.SearchBit ? 1 : 0);
-    check(this.#nodes[target] === kind, 'entry');
+    const isNextWord = (entry & Entry.NextWordBit) !== 0;
+    const ownWord = isNextWord ? word + 1 : word;
+    const ownBits = isNextWord ? 8 : bits;
   }
 }
 

@@ -9,18 +9,17 @@
  * `summaryWords` words whose bit g says that detail word g is not zero, then `detailWords` words of 32 rules each.
  * The first rule that matches a packet is the lowest bit set in all its vectors.
  *
- * A trie maps a 32-bit word (an IPv4 address, a port, one quarter of an IPv6 address) to a leaf. What points into a
- * trie is an entry, one int32:
+ * A trie maps a 32-bit word (an IPv4 address, a port, one quarter of an IPv6 address) to a leaf, taking the word's
+ * bits from the top: `rootBits` in its first table, 8 in every further one. What points into a trie is an entry, one
+ * int32:
  *
- *     >= 0             leaf: offset of a vector; for protocol and ports an addend of the service table's index
- *     10s + offset     node for the same word; s is 1 for a search node, 0 for a table node; 29 bits of offset
- *     11s + offset     node for the next word of an IPv6 address
+ *     >= 0                    leaf: offset of a vector; for protocol and ports an addend of the service table's index
+ *     10 | count | offset     node for the same word; 3 bits of count, 27 of offset
+ *     11 | count | offset     node for the next word of an IPv6 address
  *
- *     table node       header, then one entry per value of the bits (word << left) >>> right
- *     search node      header, then `count` keys ascending (words with the sign bit flipped), then count + 1 entries:
- *                      the one to take is at the number of keys that are <= the word
- *     node header      count << 16 | word index << 12 | left << 6 | right, the last two 0 in a search node;
- *                      in a table node count is 0
+ *     table, count 0          one entry per value of the bits
+ *     search, count 1 to 4    `count` keys ascending (words with the sign bit flipped), then count + 1 entries: the one
+ *                             to take is at the number of keys that are <= the word
  *
  * A node points only to nodes before it, so every walk ends.
  *
@@ -41,8 +40,10 @@ export const Header = Object.freeze({
   VectorsEnd: 3,
   /** First word after the service table; equal to `VectorsEnd` when there is none. */
   ServiceEnd: 4,
+  /** `rootBits` of the address tries: 8 or 16. */
+  AddressRootBits: 5,
   /** Per trie, in the order of `Trie`: root entry, first word after the trie. */
-  Tries: 5,
+  Tries: 6,
 } as const);
 
 /** The tries in the order in which they follow each other. */
@@ -63,8 +64,9 @@ export const Entry = Object.freeze({
   /** Set in every entry that leads to a node. */
   Node: -0x8000_0000,
   NextWordBit: 0x4000_0000,
-  SearchBit: 0x2000_0000,
-  OffsetMask: 0x1fff_ffff,
+  CountShift: 27,
+  CountMask: 7,
+  OffsetMask: 0x7ff_ffff,
   /** Entries below this lead to a node for the same word, from here to -1 to one for the next word. */
   NextWord: -0x4000_0000,
 } as const);
@@ -72,6 +74,8 @@ export const Entry = Object.freeze({
 /** Largest number of keys in a search node: more are found faster by a table. */
 export const MAX_SEARCH_KEYS = 4;
 
+/** `rootBits` of the tries of protocol and ports. */
+export const SERVICE_ROOT_BITS = 9;
 /** A port as a trie word: 17 bits at the top, because "no port" is a value of its own after the last port. */
 export const NO_PORT = 0x1_0000;
 export const PORT_SHIFT = 15;

@@ -79,6 +79,7 @@ function words(address: Address): [number, number, number, number] {
 export class Explainer {
   readonly nic: NicPolicy;
   readonly #lists: readonly RuleList[];
+  readonly #allLists: readonly RuleList[];
   readonly #image: PolicyImage;
   readonly #packet = new Packet();
   readonly #evaluation = new Evaluation();
@@ -88,6 +89,7 @@ export class Explainer {
     const compiled = compileImage(policy, [nic], 1, new PolicyRegistry());
     this.nic = nic;
     this.#lists = compiled.lists;
+    this.#allLists = policy.ruleLists;
     this.#image = new PolicyImage(compiled.buffer);
   }
 
@@ -108,13 +110,17 @@ export class Explainer {
     return {
       access: reason < FIRST_DROP ? 'Allow' : 'Deny',
       ruleName: decidingStep === NO_RULE ? undefined : this.#ruleName(decidingStep),
-      steps: Array.from({ length: EVALUATION_STEPS }, (_, step) => this.#step(step, tuple.direction)),
+      steps: Array.from({ length: EVALUATION_STEPS }, (_, step) =>
+        this.#step(step, tuple.direction),
+      ),
     };
   }
 
   #ruleName(step: number): string | undefined {
     const list = this.#lists[this.#evaluation.lists[step] ?? NO_RULE];
-    return list === undefined ? undefined : printedRuleName(list, this.#evaluation.rules[step] ?? NO_RULE);
+    return list === undefined
+      ? undefined
+      : printedRuleName(list, this.#evaluation.rules[step] ?? NO_RULE);
   }
 
   #step(step: number, direction: 0 | 1): ExplanationStep {
@@ -123,11 +129,11 @@ export class Explainer {
     const stage = step === 0 ? 'platform' : isSubnet ? 'subnet' : 'networkInterface';
     const list = this.#lists[this.#evaluation.lists[step] ?? NO_RULE];
     if (list === undefined) {
-      const hasList = step > 0 && chain.stages[step - 1] !== -1;
+      const notReached = step === 0 ? undefined : this.#allLists[chain.stages[step - 1] ?? NO_RULE];
       return {
         stage,
-        networkSecurityGroup: undefined,
-        access: hasList ? 'NotReached' : 'NoMatch',
+        networkSecurityGroup: notReached?.owner,
+        access: notReached === undefined ? 'NoMatch' : 'NotReached',
         ruleName: undefined,
         priority: undefined,
       };

@@ -1,0 +1,37 @@
+/**
+ * `nsgd check`: every problem of every file, with its position. Takes configurations and exported NSGs.
+ */
+import type { Command } from 'commander';
+import { checkFile } from '../../src/policy/check-file.ts';
+import { diskFiles } from '../../src/policy/load.ts';
+import { formatProblem, hasErrors, type Problem } from '../../src/policy/problem.ts';
+import { ExitCode } from '../exit-code.ts';
+import { outputFormat, print, printError, printJson } from '../output.ts';
+
+interface CheckOptions {
+  readonly output: string;
+}
+
+function check(files: readonly string[], options: CheckOptions): number {
+  const format = outputFormat(options.output, ['table', 'json']);
+  const problems: Problem[] = files.flatMap((file) => checkFile(file, diskFiles));
+  if (format === 'json') printJson({ schema: 1, problems });
+  else for (const problem of problems) print(formatProblem(problem));
+  const isBad = hasErrors(problems);
+  if (!isBad && format !== 'json')
+    printError(`nsgd: ${files.length === 1 ? 'the file is' : 'the files are'} valid`);
+  return isBad ? ExitCode.Usage : ExitCode.Ok;
+}
+
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .description(
+      'all problems of configurations and NSG files, with position; warns of rules without effect',
+    )
+    .argument('<file...>', 'configurations (YAML or JSON) or NSGs as Azure exports them')
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action((files: string[], options: CheckOptions) => {
+      process.exitCode = check(files, options);
+    });
+}

@@ -1,0 +1,28 @@
+/**
+ * What the commands that ask the running daemon share: the socket option and the reading of answers.
+ */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { callControl } from '../control/client.ts';
+import { CONTROL_SOCKET_NAME } from '../control/socket-path.ts';
+import { CommandError, ExitCode } from '../exit-code.ts';
+
+/** Adds `--socket`; the environment variable serves people who run several daemons. */
+export function withSocketOption(command: Command): Command {
+  const path = process.env['NSGD_SOCKET'] ?? join('/run/nsgd', CONTROL_SOCKET_NAME);
+  return command.option('--socket <path>', 'control socket of the daemon', path);
+}
+
+export async function askDaemon(
+  socket: string,
+  method: 'GET' | 'POST',
+  target: string,
+  body?: unknown,
+): Promise<Record<string, unknown>> {
+  const { status, body: text } = await callControl(socket, { method, target, body });
+  const answer = JSON.parse(text) as Record<string, unknown>;
+  if (status === 400) throw new CommandError(ExitCode.Usage, String(answer['error']));
+  if (status >= 500)
+    throw new CommandError(ExitCode.Failed, `the daemon failed: ${String(answer['error'])}`);
+  return answer;
+}

@@ -1,0 +1,69 @@
+/**
+ * `nsgd run`: the daemon, in the foreground. Ends with SIGTERM or SIGINT, reads its configuration again with SIGHUP.
+ */
+import type { Command } from 'commander';
+import pino from 'pino';
+import { CommandError, ExitCode } from '../exit-code.ts';
+import { loadPolicy } from './load-policy.ts';
+
+interface RunOptions {
+  readonly config: string;
+}
+
+/** What ends a start: the message is for the operator, the code for the service manager. */
+function startError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = 'code' in error ? String(error.code) : '';
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new CommandError(
+      ExitCode.PermissionDenied,
+      `${error.message}; nsgd run needs CAP_NET_RAW and CAP_NET_ADMIN`,
+    );
+  }
+  if (code === '') return error;
+  return new CommandError(ExitCode.Failed, error.message);
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const loaded = loadPolicy(options.config);
+  const { logLevel, wires } = loaded.configuration;
+  if (wires.length === 0) {
+    throw new CommandError(
+      ExitCode.Usage,
+      `${options.config}: there are no wires, so there is nothing to run`,
+    );
+  }
+  // Lines are written at once: what was logged before a crash is what explains it.
+  const log = pino(
+    { level: logLevel, base: {} },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  // Loaded here: the offline commands run without any native module.
+  const { Daemon } = await import('../daemon.ts');
+  let daemon: InstanceType<typeof Daemon>;
+  try {
+    daemon = new Daemon(loaded, { log, clock: () => performance.now() });
+    await daemon.start();
+  } catch (error) {
+    throw startError(error);
+  }
+  process.on('SIGHUP', () => void daemon.reload());
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+  log.info('stopping');
+  await daemon.stop();
+  log.info('stopped');
+}
+
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('the daemon, in the foreground')
+    .requiredOption('-c, --config <file>', 'configuration')
+    .action(async (options: RunOptions) => {
+      await run(options);
+      process.exitCode = ExitCode.Ok;
+    });
+}

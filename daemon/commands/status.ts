@@ -1,0 +1,73 @@
+/**
+ * `nsgd status`: one page about the running daemon. Exit code 0 when it is ready, 1 when not, 3 when it does not run.
+ */
+import type { Command } from 'commander';
+import type { DaemonStatus } from '../status.ts';
+import { ExitCode } from '../exit-code.ts';
+import { outputFormat, print, printJson, printTable } from '../output.ts';
+import { askDaemon, withSocketOption } from './control-option.ts';
+
+interface StatusOptions {
+  readonly socket: string;
+  readonly output: string;
+}
+
+function printStatus(status: DaemonStatus): void {
+  print(
+    `nsgd ${status.version}, process ${status.processId}, up ${Math.floor(status.uptimeSeconds)} s`,
+  );
+  print(`configuration: ${status.configuration}`);
+  print(
+    `last reload:   ${status.isLastReloadSuccessful ? 'succeeded' : 'failed, the policy before it stays'}`,
+  );
+  print(`ready:         ${status.isReady ? 'yes' : `no (${status.notReadyReasons.join('; ')})`}`);
+  for (const wire of status.wires) {
+    print('');
+    print(`wire ${wire.name} (${wire.mode}, ${wire.backend}): ${wire.state}`);
+    print(
+      `  generation ${wire.activeGeneration}, data plane ${wire.processId}, ${wire.restarts} restarts, ` +
+        `${wire.flows.live} of ${wire.flows.limit} flows`,
+    );
+    printTable(
+      ['interface', 'side', 'link', 'received', 'transmitted', 'send errors', 'kernel drops'],
+      wire.interfaces.map((row) => [
+        row.name,
+        row.side,
+        row.isUp ? 'up' : 'down',
+        String(row.framesIn),
+        String(row.framesOut),
+        String(row.sendErrors),
+        String(row.kernelDrops),
+      ]),
+    );
+    if (wire.reasons.length === 0) continue;
+    print('');
+    printTable(
+      ['reason', 'access', 'inbound', 'outbound'],
+      wire.reasons.map((row) => [
+        row.reason,
+        row.access,
+        String(row.inbound),
+        String(row.outbound),
+      ]),
+    );
+  }
+}
+
+async function showStatus(options: StatusOptions): Promise<number> {
+  const format = outputFormat(options.output, ['table', 'json']);
+  const answer = await askDaemon(options.socket, 'GET', '/v1/status');
+  const status = answer['status'] as DaemonStatus;
+  if (format === 'json') printJson(answer);
+  else printStatus(status);
+  return status.isReady ? ExitCode.Ok : ExitCode.Failed;
+}
+
+export function addStatusCommand(program: Command): void {
+  withSocketOption(program.command('status'))
+    .description('how the running daemon is: wires, counters, drops by reason')
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action(async (options: StatusOptions) => {
+      process.exitCode = await showStatus(options);
+    });
+}

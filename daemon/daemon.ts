@@ -1,0 +1,229 @@
+/**
+ * Daemon: the control process. Reads and compiles policy, keeps a data plane running on every wire, answers the
+ * control socket and Prometheus. It never touches a packet.
+ */
+import type { Server } from 'node:http';
+import type { Logger } from 'pino';
+import type { Policy } from '../src/engine/policy.ts';
+import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
+import type { Configuration } from '../src/policy/configuration.ts';
+import { type LoadedConfiguration, loadConfiguration } from '../src/policy/load.ts';
+import { formatProblem, type Problem } from '../src/policy/problem.ts';
+import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
+import { restartProblems } from './restart-problems.ts';
+import { createMetrics, type MetricsSource } from './metrics.ts';
+import { MetricsPages, type Readiness, serveMetrics } from './metrics-pages.ts';
+import { randomSeeds } from './seeds.ts';
+import { daemonStatus, flowStatuses, ruleStatuses } from './status.ts';
+import { prepareRuntimeDirectory, RuntimeLock } from './supervisor-lock.ts';
+import { createWireSegments } from './supervisor-segments.ts';
+import { Supervisor } from './supervisor.ts';
+import { OffloadPolicy } from './supervisor-wire.ts';
+import { liveVerify } from './verify-request.ts';
+import { version } from './version.ts';
+import { type PreparedPolicy, WireRuntime } from './wire-runtime.ts';
+
+/** Bytes of kernel buffer per interface of the cap backend. */
+const RING_BYTES = 64 * 1024 * 1024;
+/** How long TCP may be picked up mid-stream when the daemon starts without saved flows. */
+const PICK_UP_SECONDS = 30;
+
+export interface DaemonParts {
+  readonly log: Logger;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+}
+
+export class Daemon implements ControlHandler, MetricsSource {
+  readonly version = version;
+  readonly startedAt = new Date();
+  readonly reloads = { succeeded: 0, failed: 0 };
+  isLastReloadSuccessful = true;
+  lastReloadSuccess = new Date();
+  readonly wires: readonly WireRuntime[];
+  readonly #log: Logger;
+  readonly #lock: RuntimeLock;
+  readonly #control: ControlServer;
+  readonly #pages: MetricsPages;
+  #configuration: Configuration;
+  #policy: Policy;
+  #generation = 0;
+  #metricsServer: Server | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
+
+  /**
+   * Takes the runtime directory and makes the segments; nothing runs yet.
+   * @throws RuntimeDirectoryError, SystemCallError
+   */
+  constructor(loaded: LoadedConfiguration, parts: DaemonParts) {
+    const { configuration, policy } = loaded;
+    this.#log = parts.log;
+    this.#configuration = configuration;
+    this.#policy = policy;
+    const directory = prepareRuntimeDirectory(configuration.runtimeDirectory);
+    for (const warning of directory.warnings) this.#log.warn(warning);
+    this.#lock = RuntimeLock.take(directory.path);
+    this.wires = configuration.wires.map((wire) => {
+      const segments = createWireSegments(directory.path, wire.name, {
+        maxFlows: configuration.flowTable.maxFlows,
+        seeds: randomSeeds(),
+        timeouts: { ...DEFAULT_TIMEOUTS, established: configuration.flowTable.idleTimeout },
+      });
+      const supervisor = new Supervisor(
+        {
+          start: {
+            runtimeDirectory: directory.path,
+            wire: wire.name,
+            outside: wire.outside,
+            inside: wire.inside,
+            mode: wire.mode,
+            backend: 'cap',
+            ringBytes: RING_BYTES,
+            pickUpSeconds: PICK_UP_SECONDS,
+          },
+          offloads: OffloadPolicy.Disable,
+        },
+        segments,
+      );
+      return new WireRuntime(wire, 'cap', {
+        segments,
+        supervisor,
+        flows: segments.flows,
+        log: this.#log,
+      });
+    });
+    this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
+    this.#control = new ControlServer(configuration.controlSocket, this, this.#pages);
+  }
+
+  /** Puts the first policy in force, starts the data planes, then opens the sockets. */
+  async start(): Promise<void> {
+    const { metrics, controlSocket } = this.#configuration;
+    const prepared = this.#prepare(this.#policy);
+    await this.#enforce(prepared);
+    for (const wire of this.wires) wire.start();
+    await this.#control.listen();
+    this.#log.info({ socket: controlSocket }, 'control socket');
+    if (metrics !== undefined) {
+      this.#metricsServer = await serveMetrics(this.#pages, metrics);
+      this.#log.info({ address: this.#metricsServer.address() }, 'metrics');
+    }
+  }
+
+  /** Ends everything in reverse order. No packet passes after that: there is no other path between the interfaces. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    await this.#reloading;
+    await this.#control.close();
+    const server = this.#metricsServer;
+    if (server !== undefined) {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    }
+    await Promise.all(this.wires.map((wire) => wire.stop()));
+    this.#lock.release();
+  }
+
+  /** Reads the configuration again. Reloads wait for each other; a bad file changes nothing. */
+  reload(): Promise<ReloadResult> {
+    const result = this.#reloading.then(() => this.#reload());
+    this.#reloading = result.catch(() => undefined);
+    return result;
+  }
+
+  status(): unknown {
+    return daemonStatus(this, this.#configuration.file, this.readiness());
+  }
+
+  rules(): unknown {
+    return ruleStatuses(this.wires);
+  }
+
+  flows(limit: number): Iterable<unknown> {
+    return flowStatuses(this.wires, limit);
+  }
+
+  verify(request: unknown): unknown {
+    return liveVerify(this.#policy, request);
+  }
+
+  readiness(): Readiness {
+    const reasons = this.wires
+      .filter((wire) => !wire.isReady)
+      .map((wire) => `wire ${wire.name}: ${wire.state}`);
+    if (this.#isStopping) reasons.push('stopping');
+    return { isReady: reasons.length === 0, reasons };
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const loaded = loadConfiguration(this.#configuration.file);
+    const problems: Problem[] = loaded.ok
+      ? [...loaded.warnings, ...restartProblems(this.#configuration, loaded.configuration)]
+      : [...loaded.problems];
+    if (!loaded.ok || problems.some((problem) => problem.severity === 'error')) {
+      return this.#reloadFailed(problems);
+    }
+    try {
+      await this.#enforce(this.#prepare(loaded.policy));
+    } catch (error) {
+      const { file } = loaded.configuration;
+      const message = (error as Error).message;
+      problems.push({
+        file,
+        line: 1,
+        column: 1,
+        code: 'PolicyNotEnforced',
+        message,
+        severity: 'error',
+      });
+      return this.#reloadFailed(problems);
+    }
+    this.#configuration = loaded.configuration;
+    this.#policy = loaded.policy;
+    this.reloads.succeeded++;
+    this.isLastReloadSuccessful = true;
+    this.lastReloadSuccess = new Date();
+    this.#log.info({ generation: this.#generation }, 'reloaded');
+    return { ok: true, generation: this.#generation, problems };
+  }
+
+  #reloadFailed(problems: readonly Problem[]): ReloadResult {
+    this.reloads.failed++;
+    this.isLastReloadSuccessful = false;
+    this.#log.error(
+      { problems: problems.map(formatProblem) },
+      'not reloaded: the configuration has errors; the policy before it stays in force',
+    );
+    return { ok: false, generation: this.#generation, problems };
+  }
+
+  /** Compiles a policy for every wire before any wire changes. @throws RangeError */
+  #prepare(policy: Policy): PreparedPolicy[] {
+    const generation = this.#generation + 1;
+    return this.wires.map((wire) => wire.prepare(policy, generation));
+  }
+
+  /** @throws Error when a data plane refuses the policy */
+  async #enforce(prepared: readonly PreparedPolicy[]): Promise<void> {
+    this.#generation++;
+    const outcomes = await Promise.all(
+      this.wires.map((wire, index) => {
+        const policy = prepared[index];
+        if (policy === undefined)
+          throw new RangeError(`nothing was compiled for wire ${wire.name}`);
+        return wire.enforce(policy);
+      }),
+    );
+    for (const [index, outcome] of outcomes.entries()) {
+      const name = this.wires[index]?.name ?? '';
+      if (outcome.status === 'late')
+        this.#log.warn({ wire: name }, 'the data plane is late to take the policy');
+      if (outcome.status === 'rejected')
+        throw new Error(`the data plane of wire ${name} refused the policy`);
+    }
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * What `status`, `rules` and `flows` show, as plain data: the JSON of the control socket, version 1.
+ */
+import { InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
+import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
+import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
+import type { FlowView } from '../src/flowtable/view.ts';
+import { printedRuleName } from '../src/policy/explain.ts';
+import type { MetricsSource } from './metrics.ts';
+import type { Readiness } from './metrics-pages.ts';
+import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
+import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
+
+export interface InterfaceStatus {
+  readonly name: string;
+  readonly side: 'outside' | 'inside';
+  readonly isUp: boolean;
+  readonly framesIn: number;
+  readonly bytesIn: number;
+  readonly framesOut: number;
+  readonly bytesOut: number;
+  readonly sendErrors: number;
+  readonly kernelDrops: number;
+}
+
+export interface ReasonStatus {
+  readonly reason: string;
+  readonly access: 'Allow' | 'Deny';
+  readonly inbound: number;
+  readonly outbound: number;
+}
+
+export interface WireStatus {
+  readonly name: string;
+  readonly mode: string;
+  readonly backend: string;
+  readonly state: string;
+  readonly isReady: boolean;
+  /** Of the data plane; 0 before the first. */
+  readonly processId: number;
+  readonly restarts: number;
+  readonly wantedGeneration: number;
+  readonly activeGeneration: number;
+  readonly flows: { readonly live: number; readonly limit: number };
+  readonly interfaces: readonly InterfaceStatus[];
+  /** Only reasons that occurred. */
+  readonly reasons: readonly ReasonStatus[];
+}
+
+export interface DaemonStatus {
+  readonly version: string;
+  readonly processId: number;
+  readonly uptimeSeconds: number;
+  readonly configuration: string;
+  readonly isReady: boolean;
+  readonly notReadyReasons: readonly string[];
+  readonly isLastReloadSuccessful: boolean;
+  readonly lastReloadSuccess: string;
+  readonly wires: readonly WireStatus[];
+}
+
+export interface RuleStatus {
+  readonly wire: string;
+  readonly networkSecurityGroup: string;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly priority: number;
+  readonly ruleName: string;
+  readonly access: 'Allow' | 'Deny';
+  readonly hits: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface FlowStatus {
+  readonly wire: string;
+  readonly protocol: string;
+  /** Of its first packet. */
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly local: string;
+  readonly remote: string;
+  readonly vlans: readonly number[];
+  readonly state: string;
+  readonly idleSeconds: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  /** The rules that admitted it, stage by stage. */
+  readonly ruleNames: readonly string[];
+  readonly generation: number;
+}
+
+const DIRECTIONS = ['Inbound', 'Outbound'] as const;
+
+function interfaceStatuses(wire: WireView): InterfaceStatus[] {
+  const { counters } = wire;
+  return interfacesOf(wire).map(([side, name]) => ({
+    name,
+    side: side === 0 ? 'outside' : 'inside',
+    isUp: wire.page.isLinkRunning(side),
+    framesIn: counters.interface(side, InterfaceCounter.FramesIn),
+    bytesIn: counters.interface(side, InterfaceCounter.BytesIn),
+    framesOut: counters.interface(side, InterfaceCounter.FramesOut),
+    bytesOut: counters.interface(side, InterfaceCounter.BytesOut),
+    sendErrors: counters.interface(side, InterfaceCounter.SendErrors),
+    kernelDrops: counters.interface(side, InterfaceCounter.KernelDrops),
+  }));
+}
+
+function reasonStatuses(wire: WireView): ReasonStatus[] {
+  return reasonNames.flatMap((reason, number) => {
+    const inbound = wire.counters.reasonFrames(0, number);
+    const outbound = wire.counters.reasonFrames(1, number);
+    if (inbound + outbound === 0) return [];
+    return [{ reason, access: number < FIRST_DROP ? 'Allow' : 'Deny', inbound, outbound } as const];
+  });
+}
+
+function wireStatus(wire: WireView): WireStatus {
+  return {
+    name: wire.name,
+    mode: wire.mode,
+    backend: wire.backend,
+    state: wire.state,
+    isReady: wire.isReady,
+    processId: wire.page.processId,
+    restarts: wire.page.restarts,
+    wantedGeneration: wire.page.wantedGeneration,
+    activeGeneration: wire.page.activeGeneration,
+    flows: { live: wire.flows.size, limit: wire.flows.maxFlows },
+    interfaces: interfaceStatuses(wire),
+    reasons: reasonStatuses(wire),
+  };
+}
+
+export function daemonStatus(
+  source: MetricsSource,
+  configuration: string,
+  readiness: Readiness,
+): DaemonStatus {
+  return {
+    version: source.version,
+    processId: process.pid,
+    uptimeSeconds: (Date.now() - source.startedAt.getTime()) / 1000,
+    configuration,
+    isReady: readiness.isReady,
+    notReadyReasons: readiness.reasons,
+    isLastReloadSuccessful: source.isLastReloadSuccessful,
+    lastReloadSuccess: source.lastReloadSuccess.toISOString(),
+    wires: source.wires.map(wireStatus),
+  };
+}
+
+/** Every rule of every list in force, in evaluation order. */
+export function ruleStatuses(wires: readonly WireView[]): RuleStatus[] {
+  return wires.flatMap((wire) =>
+    countedRules(wire).map(({ list, index, slot }) => {
+      const rule = list.rules[index];
+      return {
+        wire: wire.name,
+        networkSecurityGroup: list.owner,
+        direction: DIRECTIONS[list.direction],
+        priority: rule?.priority ?? 0,
+        ruleName: printedRuleName(list, index) ?? '',
+        access: rule?.access === 1 ? ('Allow' as const) : ('Deny' as const),
+        hits: wire.counters.rule(slot, RuleCounter.Hits),
+        packets: wire.counters.rule(slot, RuleCounter.Packets),
+        bytes: wire.counters.rule(slot, RuleCounter.Bytes),
+      };
+    }),
+  );
+}
+
+type Words = readonly [number, number, number, number];
+
+function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
+  const { flows } = wire;
+  const isIpv4 = flows.ipVersion(flow) === 4;
+  const words = (read: (flow: FlowIndex, word: number) => number): Words =>
+    [0, 1, 2, 3].map((word) => read(flow, word)) as unknown as Words;
+  const local = formatWords(
+    isIpv4,
+    words((index, word) => flows.local(index, word)),
+  );
+  const remote = formatWords(
+    isIpv4,
+    words((index, word) => flows.remote(index, word)),
+  );
+  const protocol = flows.protocol(flow);
+  const hasPorts = protocol === 6 || protocol === 17;
+  return {
+    wire: wire.name,
+    protocol: ipProtocolName(protocol),
+    direction: flows.opener(flow) === 0 ? 'Inbound' : 'Outbound',
+    local: formatEndpoint(local, hasPorts ? flows.localPort(flow) : undefined),
+    remote: formatEndpoint(remote, hasPorts ? flows.remotePort(flow) : undefined),
+    vlans: [flows.vlanOuter(flow), flows.vlanInner(flow)].filter((vlan) => vlan !== 0),
+    state: FLOW_STATE_NAMES[flows.state(flow)] ?? 'UNKNOWN',
+    idleSeconds: flows.idle(flow, wire.page.clockSeconds),
+    packetsOut: flows.packets(flow, 1),
+    bytesOut: flows.bytes(flow, 1),
+    packetsIn: flows.packets(flow, 0),
+    bytesIn: flows.bytes(flow, 0),
+    ruleNames: ruleNames(wire, flows, flow),
+    generation: flows.generation(flow),
+  };
+}
+
+/** Rules that left the policy since are still named: their slot is kept while numbers last. */
+function ruleNames(wire: WireView, flows: FlowView, flow: FlowIndex): string[] {
+  return [flows.slot0(flow), flows.slot1(flow)].flatMap((slot) => {
+    const name = slot === NO_SLOT ? undefined : wire.registry.rules.nameOf(slot);
+    return name === undefined ? [] : [name.replaceAll('|', '/')];
+  });
+}
+
+/** At most `limit` flows of all wires, in no order. Rows may be torn while the data plane changes them. */
+export function* flowStatuses(wires: readonly WireView[], limit: number): Generator<FlowStatus> {
+  let left = limit;
+  for (const wire of wires) {
+    for (let record = 0; record < wire.flows.recordLimit && left > 0; record++) {
+      const flow = wire.flows.flowAt(record);
+      if (flow === NO_FLOW) continue;
+      yield flowStatus(wire, flow);
+      left--;
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * WireRuntime: one wire of the running daemon, seen from the control process: its segments, its supervised data
+ * plane, the names of its counters and the policy in force on it.
+ */
+import type { Logger } from 'pino';
+import { type CompiledImage, compileImage, PolicyRegistry } from '../src/engine/image-compile.ts';
+import type { NicPolicy, Policy, RuleList } from '../src/engine/policy.ts';
+import type { FlowView } from '../src/flowtable/view.ts';
+import type { Wire } from '../src/policy/configuration-interfaces.ts';
+import type { Counters } from '../src/engine/counters.ts';
+import type { ControlPage } from './data-plane/control-page.ts';
+import { publishPolicy, type PublishOutcome, type WireSegments } from './supervisor-segments.ts';
+import type { Supervisor } from './supervisor.ts';
+import type { WireView } from './wire-view.ts';
+
+export interface WireRuntimeParts {
+  readonly segments: WireSegments;
+  readonly supervisor: Supervisor;
+  readonly flows: FlowView;
+  readonly log: Logger;
+}
+
+/** A compiled policy of one wire that is not in force yet. */
+export interface PreparedPolicy {
+  readonly policy: Policy;
+  readonly compiled: CompiledImage;
+  readonly generation: number;
+}
+
+export class WireRuntime implements WireView {
+  readonly wire: Wire;
+  readonly backend: string;
+  readonly page: ControlPage;
+  readonly counters: Counters;
+  readonly flows: FlowView;
+  readonly #segments: WireSegments;
+  readonly #supervisor: Supervisor;
+  #registry = new PolicyRegistry();
+  #compiled: CompiledImage | undefined;
+
+  constructor(wire: Wire, backend: string, parts: WireRuntimeParts) {
+    this.wire = wire;
+    this.backend = backend;
+    this.#segments = parts.segments;
+    this.#supervisor = parts.supervisor;
+    this.page = parts.segments.page;
+    this.counters = parts.segments.counters;
+    this.flows = parts.flows;
+    this.#logEvents(parts.log.child({ wire: wire.name }));
+  }
+
+  get name(): string {
+    return this.wire.name;
+  }
+  get outside(): string {
+    return this.wire.outside;
+  }
+  get inside(): string {
+    return this.wire.inside;
+  }
+  get mode(): string {
+    return this.wire.mode;
+  }
+  get registry(): PolicyRegistry {
+    return this.#registry;
+  }
+  get lists(): readonly RuleList[] {
+    return this.#compiled?.lists ?? [];
+  }
+  get nics(): readonly NicPolicy[] {
+    return this.#compiled?.nics ?? [];
+  }
+  get isReady(): boolean {
+    return this.#supervisor.isReady && this.page.activeGeneration === this.page.wantedGeneration;
+  }
+  get state(): string {
+    const { state, detail } = this.#supervisor;
+    return detail === '' ? state : `${state}: ${detail}`;
+  }
+
+  /**
+   * Compiles the wire's part of a policy beside the one in force.
+   * @throws RangeError over a documented bound
+   */
+  prepare(policy: Policy, generation: number): PreparedPolicy {
+    const nics = policy.nics.filter((nic) => nic.wire === this.name);
+    const registry = this.#registry.copy();
+    return { policy, compiled: compileImage(policy, nics, generation, registry), generation };
+  }
+
+  /** Puts a prepared policy in force. The one before stays when the data plane rejects it. */
+  async enforce(prepared: PreparedPolicy): Promise<PublishOutcome> {
+    const { compiled, generation } = prepared;
+    for (const slot of compiled.newRuleSlots) this.counters.clearRule(slot);
+    const outcome = await publishPolicy(this.#segments, compiled.buffer, generation);
+    if (outcome.status !== 'rejected') {
+      this.#compiled = compiled;
+      this.#registry = compiled.registry;
+    }
+    return outcome;
+  }
+
+  start(): void {
+    this.#supervisor.start();
+  }
+
+  /** Ends the data plane and takes the segments away. */
+  async stop(): Promise<void> {
+    await this.#supervisor.stop();
+    this.#segments.remove();
+  }
+
+  #logEvents(log: Logger): void {
+    this.#supervisor.on('state', (state, detail) => {
+      if (state === 'waiting' || state === 'backing-off') log.warn({ state, detail }, 'data plane');
+      else log.info({ state }, 'data plane');
+    });
+    this.#supervisor.on('exit', ({ code, signal, isLinkDown, detail }) => {
+      const level = isLinkDown || (code === 0 && signal === null) ? 'info' : 'error';
+      log[level]({ code, signal, isLinkDown, detail }, 'data plane ended');
+    });
+    this.#supervisor.on('message', (message) => {
+      if (message.type === 'running') {
+        log.info(
+          {
+            generation: message.generation,
+            flowsKept: message.flowsKept,
+            flowsDropped: message.flowsDropped,
+          },
+          'forwarding',
+        );
+      }
+      if (message.type === 'policy-rejected') {
+        log.error({ generation: message.generation, detail: message.message }, 'policy rejected');
+      }
+    });
+  }
+}

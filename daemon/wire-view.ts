@@ -1,0 +1,59 @@
+/**
+ * WireView: what the control process can see of one wire without asking the data plane: the segments both have
+ * mapped, and the names of the numbers in them. Metrics, `status`, `rules` and `flows` all read here.
+ */
+import type { Counters } from '../src/engine/counters.ts';
+import { type PolicyRegistry, ruleSlotName } from '../src/engine/image-compile.ts';
+import type { NicPolicy, RuleList } from '../src/engine/policy.ts';
+import type { FlowView } from '../src/flowtable/view.ts';
+import type { ControlPage } from './data-plane/control-page.ts';
+
+export interface WireView {
+  readonly name: string;
+  readonly outside: string;
+  readonly inside: string;
+  readonly mode: string;
+  readonly backend: string;
+  readonly page: ControlPage;
+  readonly counters: Counters;
+  readonly flows: FlowView;
+  readonly registry: PolicyRegistry;
+  /** Of the policy in force. */
+  readonly lists: readonly RuleList[];
+  readonly nics: readonly NicPolicy[];
+  /** True while a data plane runs, both links are up and it enforces the wanted policy. */
+  readonly isReady: boolean;
+  /** For people: `running`, `waiting for link: eth1`, `restarting`. */
+  readonly state: string;
+}
+
+/** Both interfaces of a wire, with their side. */
+export function interfacesOf(wire: WireView): readonly (readonly [side: 0 | 1, name: string])[] {
+  return [
+    [0, wire.outside],
+    [1, wire.inside],
+  ];
+}
+
+/** A rule in force and where it is counted. */
+export interface CountedRule {
+  readonly list: RuleList;
+  readonly index: number;
+  readonly slot: number;
+}
+
+/**
+ * The rules in force in evaluation order, each counter once: NICs with different platform rules share the counters of
+ * those that they have in common.
+ */
+export function countedRules(wire: WireView): CountedRule[] {
+  const seen = new Set<number>();
+  return wire.lists.flatMap((list) =>
+    list.rules.flatMap((rule, index) => {
+      const slot = wire.registry.rules.slotOf(ruleSlotName(list, rule.name));
+      if (slot < 0 || seen.has(slot)) return [];
+      seen.add(slot);
+      return [{ list, index, slot }];
+    }),
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * Every problem of one file, whatever it is: a configuration with all it names, an NSG as exported, or a published
+ * service tag file.
+ */
+import { configurationSchema } from './configuration-schema.ts';
+import { readDocument, type TextDocument } from './document.ts';
+import { type FileSource, loadConfigurationText } from './load.ts';
+import { readNsgFile } from './nsg-file.ts';
+import type { Problem } from './problem.ts';
+import { parseServiceTagFile } from './service-tags-file.ts';
+
+type FileKind = 'configuration' | 'network security groups' | 'service tags';
+
+/** By the keys at the top. What is none of them is checked as a configuration: its errors name the keys it may have. */
+function kindOf(document: TextDocument): FileKind {
+  const { root } = document;
+  if (root.kind === 'list') return 'network security groups';
+  if (root.kind !== 'map') return 'configuration';
+  const keys = new Set(root.entries.map(({ key }) => key));
+  if (keys.has('changeNumber') && keys.has('values')) return 'service tags';
+  if (Object.keys(configurationSchema.shape).some((key) => keys.has(key))) return 'configuration';
+  const isExport = ['properties', 'securityRules', 'value', 'resources', '$schema'].some((key) =>
+    keys.has(key),
+  );
+  return isExport ? 'network security groups' : 'configuration';
+}
+
+/** Warnings are among the problems; sorted by file and position. */
+export function checkFile(path: string, files: FileSource): readonly Problem[] {
+  let text: string;
+  try {
+    text = files.readText(path);
+  } catch (error) {
+    const message = `cannot read the file: ${(error as Error).message}`;
+    return [
+      { file: path, line: 1, column: 1, code: 'FileNotReadable', message, severity: 'error' },
+    ];
+  }
+  if (/\.(?:bicep|tf)$/i.test(path)) return readNsgFile(text, path).problems;
+  // A tag file is larger than a configuration may be, so it is recognised before it is read as one.
+  if (/^\uFEFF?\s*\{\s*"changeNumber"/.test(text)) return serviceTagProblems(text, path);
+  const { document, problems } = readDocument(text, path);
+  if (document === undefined) return problems;
+  switch (kindOf(document)) {
+    case 'service tags':
+      return serviceTagProblems(text, path);
+    case 'network security groups':
+      return readNsgFile(text, path).problems;
+    case 'configuration': {
+      const result = loadConfigurationText(text, path, files);
+      return result.ok ? result.warnings : result.problems;
+    }
+  }
+}
+
+function serviceTagProblems(text: string, path: string): readonly Problem[] {
+  const result = parseServiceTagFile(text, path);
+  return result.ok ? [] : result.problems;
+}
