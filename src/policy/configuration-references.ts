@@ -41,7 +41,10 @@ export function checkUniqueNames(
       continue;
     }
     const message = `${what} ${quote(value.name)} exists already; names are compared without case`;
-    reader.error([...path, 'name'], 'DuplicateName', message);
+    // The names of some are keys: then there is no property with it.
+    const { document } = reader;
+    const at = document.nodeAt([...path, 'name'])?.at ?? document.keyPositionOf(path);
+    reader.problems.error(at, 'DuplicateName', message);
   }
 }
 

@@ -8,8 +8,10 @@
 import type { AddressSet } from '../engine/address-set.ts';
 import type { Prefix } from './address.ts';
 import { parsePrefix, setOfPrefixes } from './address.ts';
+import { readDocument } from './document.ts';
 import { nameKey } from './names.ts';
 import type { Problem } from './problem.ts';
+import { hasErrors } from './problem.ts';
 
 const CODE = 'InvalidServiceTagFile';
 
@@ -39,10 +41,12 @@ function problemAt(file: string, text: string, offset: number, message: string):
   return { file, line, column, code: CODE, message, severity: 'error' };
 }
 
-/** Where the JSON parser gave up: it says so in its message, when it knows. */
-function offsetOfSyntaxError(message: string): number {
-  const position = /at position (\d+)/.exec(message)?.[1];
-  return position === undefined ? -1 : Number(position);
+/** Why the text is no JSON. The reader of documents knows the place, and is asked only now: it is far slower. */
+function syntaxProblems(text: string, file: string, error: unknown): readonly Problem[] {
+  const { problems } = readDocument(text, file);
+  if (hasErrors(problems)) return problems;
+  const message = error instanceof Error ? error.message : String(error);
+  return [problemAt(file, text, -1, `not a service tag file: ${message}`)];
 }
 
 /** One element of `values`, or undefined. The prefixes may stand beside the name (flattened) or in `properties`. */
@@ -112,25 +116,24 @@ export class ServiceTagFile {
  */
 export function parseServiceTagFile(fileText: string, file: string): ServiceTagFileResult {
   const text = fileText.startsWith('\uFEFF') ? fileText.slice(1) : fileText;
-  const fail = (offset: number, message: string): ServiceTagFileResult => ({
+  const fail = (message: string): ServiceTagFileResult => ({
     ok: false,
-    problems: [problemAt(file, text, offset, message)],
+    problems: [problemAt(file, text, -1, `not a service tag file: ${message}`)],
   });
   let root: unknown;
   try {
     root = JSON.parse(text);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return fail(offsetOfSyntaxError(message), `not a service tag file: ${message}`);
+    return { ok: false, problems: syntaxProblems(text, file, error) };
   }
   if (!isRecord(root) || !Array.isArray(root['values'])) {
-    return fail(-1, 'not a service tag file: it has no list "values"');
+    return fail('it has no list "values"');
   }
   const entries = new Map<string, Entry>();
   for (const [index, value] of root['values'].entries()) {
     const entry = entryOf(value);
     if (entry === undefined) {
-      return fail(-1, `values[${index}] is no service tag: it needs "name" and "addressPrefixes"`);
+      return fail(`values[${index}] needs "name" and "addressPrefixes"`);
     }
     entries.set(nameKey(entry.name), entry);
   }
