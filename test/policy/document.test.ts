@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DOCUMENT_LENGTH_MAX, readDocument } from '../../src/policy/document.ts';
 import { formatPath } from '../../src/policy/document-node.ts';
@@ -168,16 +168,16 @@ describe('mistakes', () => {
   });
 });
 
-describe('hostile sizes', () => {
-  const bomb = (levels: number): string => {
-    const lines = ['a0: &a0 [1,1,1,1,1,1,1,1,1,1]'];
-    for (let level = 1; level < levels; level++) {
-      const aliases = Array.from({ length: 10 }, () => `*a${level - 1}`).join(',');
-      lines.push(`a${level}: &a${level} [${aliases}]`);
-    }
-    return lines.join('\n');
-  };
+const bomb = (levels: number): string => {
+  const lines = ['a0: &a0 [1,1,1,1,1,1,1,1,1,1]'];
+  for (let level = 1; level < levels; level++) {
+    const aliases = Array.from({ length: 10 }, () => `*a${level - 1}`).join(',');
+    lines.push(`a${level}: &a${level} [${aliases}]`);
+  }
+  return lines.join('\n');
+};
 
+describe('hostile sizes', () => {
   const rows: [name: string, file: string, text: string, code: string][] = [
     ['too long', 'a.yaml', 'a'.repeat(DOCUMENT_LENGTH_MAX + 1), 'FileTooLarge'],
     ['billion laughs', 'a.yaml', bomb(9), 'ExcessiveAliases'],

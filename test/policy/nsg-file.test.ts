@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -422,6 +422,25 @@ describe('what cannot be read', () => {
   });
 });
 
+const deployment = (scope: string | undefined, nested: object, passed: object = {}): object => ({
+  type: 'Microsoft.Resources/deployments',
+  name: 'd',
+  properties: {
+    mode: 'Incremental',
+    parameters: passed,
+    ...(scope === undefined ? {} : { expressionEvaluationOptions: { scope } }),
+    template: template(nested),
+  },
+});
+
+const chain = (count: number, link: (previous: string) => string): Record<string, string> =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [
+      `v${index}`,
+      index === 0 ? 'x' : link(`v${index - 1}`),
+    ]),
+  );
+
 describe('template expressions', () => {
   /** What the source address becomes when it is `expression`. */
   const resolve = (expression: string, parts: { parameters?: object; variables?: object } = {}) => {
@@ -581,16 +600,6 @@ describe('template expressions', () => {
     expect(reading.groups[0]?.rules[0]?.description).toBe("[concat('by ', parameters('none'))]");
   });
 
-  const deployment = (scope: string | undefined, nested: object, passed: object = {}): object => ({
-    type: 'Microsoft.Resources/deployments',
-    name: 'd',
-    properties: {
-      mode: 'Incremental',
-      parameters: passed,
-      ...(scope === undefined ? {} : { expressionEvaluationOptions: { scope } }),
-      template: template(nested),
-    },
-  });
   const nestedGroup = templateGroup("[parameters('name')]");
 
   it('a nested template sees the outer parameters, an inner one its own and those passed', () => {
@@ -677,13 +686,6 @@ describe('template expressions', () => {
   });
 
   it('hostile variables end in a problem, not in exhausted memory or stack', () => {
-    const chain = (count: number, link: (previous: string) => string): Record<string, string> =>
-      Object.fromEntries(
-        Array.from({ length: count }, (_, index) => [
-          `v${index}`,
-          index === 0 ? 'x' : link(`v${index - 1}`),
-        ]),
-      );
     const attacks = [
       chain(60, (previous) => `[concat(variables('${previous}'), variables('${previous}'))]`),
       chain(60, (previous) => `[createArray(variables('${previous}'), variables('${previous}'))]`),
@@ -705,14 +707,14 @@ describe('template expressions', () => {
   });
 });
 
-describe('groups in a configuration', () => {
-  const inline = (text: string) => {
-    const problems = new ProblemList();
-    const { document } = readDocument(text, 'nsgd.yaml');
-    const group = document && readInlineGroup(document.root, problems);
-    return { group, problems: problems.sorted() };
-  };
+const inline = (text: string) => {
+  const problems = new ProblemList();
+  const { document } = readDocument(text, 'nsgd.yaml');
+  const group = document && readInlineGroup(document.root, problems);
+  return { group, problems: problems.sorted() };
+};
 
+describe('groups in a configuration', () => {
   it('are read by the same code', () => {
     const { group, problems } = inline(
       groupText({}).replace('securityRules', 'flushConnection: true\nsecurityRules'),
@@ -727,6 +729,22 @@ describe('groups in a configuration', () => {
     expect(problems.map(({ code }) => code)).toEqual(['TemplateValueUnknown']);
   });
 });
+
+/** The value with what stands at a place, chosen by `choices`, replaced or left out. */
+function mutate(value: unknown, choices: readonly number[], replacement: unknown): unknown {
+  const [choice, ...rest] = choices;
+  if (choice === undefined || typeof value !== 'object' || value === null) return replacement;
+  const keys = Object.keys(value);
+  const key = keys[choice % Math.max(1, keys.length)];
+  if (key === undefined) return replacement;
+  const copy: Record<string, unknown> | unknown[] = Array.isArray(value)
+    ? [...value]
+    : { ...value };
+  const target = copy as Record<string, unknown>;
+  if (rest.length === 0 && choice % 3 === 0) delete target[key];
+  else target[key] = mutate(target[key], rest, replacement);
+  return copy;
+}
 
 describe('properties', () => {
   const seeds = [
@@ -757,22 +775,6 @@ describe('properties', () => {
     ),
     fc.jsonValue({ maxDepth: 2 }),
   );
-
-  /** The value with what stands at a place, chosen by `choices`, replaced or left out. */
-  function mutate(value: unknown, choices: readonly number[], replacement: unknown): unknown {
-    const [choice, ...rest] = choices;
-    if (choice === undefined || typeof value !== 'object' || value === null) return replacement;
-    const keys = Object.keys(value);
-    const key = keys[choice % Math.max(1, keys.length)];
-    if (key === undefined) return replacement;
-    const copy: Record<string, unknown> | unknown[] = Array.isArray(value)
-      ? [...value]
-      : { ...value };
-    const target = copy as Record<string, unknown>;
-    if (rest.length === 0 && choice % 3 === 0) delete target[key];
-    else target[key] = mutate(target[key], rest, replacement);
-    return copy;
-  }
 
   it('no mutation of an export throws, and what is read without errors has whole rules', () => {
     const mutation = fc.tuple(fc.array(fc.nat(40), { minLength: 1, maxLength: 8 }), junk);
@@ -822,10 +824,9 @@ describe('properties', () => {
 
 const directory = sharedData('nsg');
 
-describe.skipIf(directory === undefined)('real files (needs ../shared/data)', () => {
-  const load = (name: string) =>
-    readNsgFile(readFileSync(join(directory ?? '', name), 'utf8'), name);
+const load = (name: string) => readNsgFile(readFileSync(join(directory ?? '', name), 'utf8'), name);
 
+describe.skipIf(directory === undefined)('real files (needs ../shared/data)', () => {
   const loads: [file: string, groups: string[]][] = [
     ['azure-rest-recorded-empty-nsg.json', ['testResource: 0']],
     ['batfish-VM1-nsg.json', ['VM1-nsg: 3']],

@@ -55,31 +55,36 @@ describe('rules of one group', () => {
   });
 });
 
-describe('limits', () => {
-  const rulesOf = (
-    count: number,
-    changes: (index: number) => RuleLines = () => ({}),
-  ): RuleLines[] =>
-    Array.from({ length: count }, (_, index) => ({
-      name: `r${index}`,
-      priority: `${100 + index}`,
-      ...changes(index),
-    }));
-  const codesOf = (rules: RuleLines[]): string[] =>
-    readNsgFile(groupText(...rules), 'nsg.yaml').problems.map(
-      ({ line, column, code }) => `${line}:${column} ${code}`,
-    );
+const rulesOf = (count: number, changes: (index: number) => RuleLines = () => ({})): RuleLines[] =>
+  Array.from({ length: count }, (_, index) => ({
+    name: `r${index}`,
+    priority: `${100 + index}`,
+    ...changes(index),
+  }));
 
+const codesOf = (rules: RuleLines[]): string[] =>
+  readNsgFile(groupText(...rules), 'nsg.yaml').problems.map(
+    ({ line, column, code }) => `${line}:${column} ${code}`,
+  );
+
+const prefixes = (count: number): string =>
+  `[${Array.from({ length: count }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`).join(', ')}]`;
+
+const ports = (count: number): string =>
+  `[${Array.from({ length: count }, (_, index) => index).join(', ')}]`;
+
+const asgs = (first: number, count: number): RuleLines => ({
+  sourceAddressPrefix: undefined,
+  sourceApplicationSecurityGroups: `[${Array.from({ length: count }, (_, index) => `asg${first + index}`).join(', ')}]`,
+});
+
+describe('limits', () => {
   it('1,000 rules are taken, 1,001 are not', () => {
     expect(codesOf(rulesOf(1000))).toEqual([]);
     expect(codesOf(rulesOf(1001))).toEqual(['1:7 SecurityRuleCountLimitReached']);
   });
 
   const LIMIT = '1:7 SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached';
-  const prefixes = (count: number): string =>
-    `[${Array.from({ length: count }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`).join(', ')}]`;
-  const ports = (count: number): string =>
-    `[${Array.from({ length: count }, (_, index) => index).join(', ')}]`;
 
   it.each([
     [
@@ -104,10 +109,6 @@ describe('limits', () => {
   });
 
   it('100 application security groups are taken, 101 are not, and one named often counts once', () => {
-    const asgs = (first: number, count: number): RuleLines => ({
-      sourceAddressPrefix: undefined,
-      sourceApplicationSecurityGroups: `[${Array.from({ length: count }, (_, index) => `asg${first + index}`).join(', ')}]`,
-    });
     expect(codesOf(rulesOf(20, (index) => asgs((index % 10) * 10, 10)))).toEqual([]);
     expect(codesOf(rulesOf(11, (index) => asgs(index * 10, index === 10 ? 1 : 10)))).toEqual([
       '1:7 NumberOfApplicationSecurityGroupsReferencedInSecurityGroupLimitReached',

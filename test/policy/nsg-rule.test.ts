@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isIPv6 } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { Access, Direction } from '../../src/engine/rule.ts';
@@ -424,6 +424,11 @@ describe('a wrong rule', () => {
   });
 });
 
+/** Four decimal parts without leading zeros: node:net is stricter than most, and has no opinion on mapped ones. */
+const isStrictIpv4 = (text: string): boolean =>
+  /^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(text) &&
+  text.split('.').every((part) => Number(part) <= 255);
+
 describe('properties', () => {
   const octet = fc.integer({ min: 0, max: 300 }).map(String);
   const addressText = fc.oneof(
@@ -437,11 +442,6 @@ describe('properties', () => {
     fc.ipV6(),
     fc.ipV4(),
   );
-
-  /** Four decimal parts without leading zeros: node:net is stricter than most, and has no opinion on mapped ones. */
-  const isStrictIpv4 = (text: string): boolean =>
-    /^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(text) &&
-    text.split('.').every((part) => Number(part) <= 255);
 
   it('an address is taken exactly when it is one', () => {
     fc.assert(
