@@ -3,7 +3,7 @@
  * everything is gone. Only what a lab made is ever killed or removed, also when the process ends early.
  */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import { rmSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NetworkNamespace } from './network-namespace.ts';
@@ -11,6 +11,7 @@ import { Peer } from './peer-client.ts';
 import { projectRoot } from './project-root.ts';
 import { within } from './wait.ts';
 
+const MEMORY = '/dev/shm';
 /** How long a program may take to end when asked to. */
 const STOP_TIMEOUT_MS = 5000;
 
@@ -90,7 +91,8 @@ export class Lab {
   };
 
   constructor() {
-    this.directory = mkdtempSync(join(tmpdir(), 'nsgd-lab-'));
+    // In memory where there is such a place: nsgd's segments are to be on tmpfs.
+    this.directory = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'nsgd-lab-'));
     process.on('exit', this.#onExit);
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
