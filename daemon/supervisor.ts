@@ -34,8 +34,8 @@ const FIRST_BACKOFF_MILLISECONDS = 50;
 const LONGEST_BACKOFF_MILLISECONDS = 1_000;
 /** A data plane that ran this long did not fail at its start: the next one starts at once. */
 const STEADY_MILLISECONDS = 2_000;
-/** A packet loop that does no batch and no timer for this long hangs. Garbage collection takes milliseconds. */
-const HUNG_MILLISECONDS = 10_000;
+/** Far above what garbage collection or a busy machine takes. */
+const DEFAULT_HUNG_MILLISECONDS = 10_000;
 const STOP_TIMEOUT_MILLISECONDS = 3_000;
 const STDERR_BYTES_KEPT = 4_096;
 
@@ -64,6 +64,8 @@ export interface SupervisorOptions {
   readonly offloads: OffloadPolicy;
   /** Compiled entry file of the data plane; a default for the installed tree. */
   readonly entry?: string;
+  /** A packet loop that does no batch and no timer for this long hangs, and is killed. */
+  readonly hungMilliseconds?: number;
 }
 
 export class Supervisor extends EventEmitter<SupervisorEvents> {
@@ -71,6 +73,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #segments: WireSegments;
   readonly #offloads: WireOffloads;
   readonly #entry: string;
+  readonly #hungMilliseconds: number;
   #state: SupervisorState = 'stopped';
   #detail = '';
   #child: ChildProcess | undefined;
@@ -94,6 +97,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#segments = segments;
     const { start, offloads } = options;
     this.#offloads = new WireOffloads(start, offloads, segments.paths.savedOffloads);
+    this.#hungMilliseconds = options.hungMilliseconds ?? DEFAULT_HUNG_MILLISECONDS;
     this.#entry = options.entry ?? fileURLToPath(new URL('./data-plane/main.js', import.meta.url));
   }
 
@@ -189,8 +193,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (heartbeat !== this.#lastHeartbeat) {
       this.#lastHeartbeat = heartbeat;
       this.#lastHeartbeatAt = now;
-    } else if (now - this.#lastHeartbeatAt > HUNG_MILLISECONDS) {
-      this.#failure = `no heartbeat for ${HUNG_MILLISECONDS / 1000} s`;
+    } else if (now - this.#lastHeartbeatAt > this.#hungMilliseconds) {
+      this.#failure = `no heartbeat for ${this.#hungMilliseconds / 1000} s`;
       this.#lastHeartbeatAt = now;
       this.#child?.kill('SIGKILL');
     }

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,7 +9,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { disableOffloads } from '../../../daemon/native/offloads.ts';
 import { compiled } from '../../helpers/compiled.ts';
 import { connect, liveTestObstacle, NetworkNamespace } from '../../helpers/network-namespace.ts';
-import { buildFrame } from '../../helpers/frames.ts';
+import {
+  REPLAY_DISCARD_FRAMES,
+  REPLAY_FRAMES,
+  writeReplayFile,
+} from '../../helpers/replay-file.ts';
 
 interface Counts {
   judged: [number, number];
@@ -24,38 +28,10 @@ interface Counts {
 const obstacle = liveTestObstacle();
 const hasTcpreplay = spawnSync('tcpreplay', ['-V']).status === 0;
 
-/** A capture file of 1,000 UDP frames: nine to port 5000, then one to the discard port, and again. */
-function captureFile(directory: string, payloadBytes: number): string {
-  const path = join(directory, `${payloadBytes}.pcap`);
-  const frames: Buffer[] = [captureFileHeader()];
-  for (let index = 0; index < 1000; index++) {
-    const frame = buildFrame({
-      ip: { src: '10.99.0.1', dst: '10.99.0.2' },
-      udp: { srcPort: 1000 + index, dstPort: index % 10 === 9 ? 9 : 5000 },
-      payload: new Uint8Array(payloadBytes),
-    });
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(frame.length, 8);
-    record.writeUInt32LE(frame.length, 12);
-    frames.push(record, Buffer.from(frame));
-  }
-  writeFileSync(path, Buffer.concat(frames));
-  return path;
-}
-
-function captureFileHeader(): Buffer {
-  const bytes = Buffer.alloc(24);
-  bytes.writeUInt32LE(0xa1b2c3d4, 0);
-  bytes.writeUInt16LE(2, 4);
-  bytes.writeUInt16LE(4, 6);
-  bytes.writeUInt32LE(65_535, 16);
-  bytes.writeUInt32LE(1, 20);
-  return bytes;
-}
-
 describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`, () => {
   const entry = compiled('test/capture/live/fixtures/cap-wire.ts');
   let directory: string;
+  let file: string;
   let outer: NetworkNamespace;
   let middle: NetworkNamespace;
   let inner: NetworkNamespace;
@@ -64,6 +40,8 @@ describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`,
 
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'nsgd-t-'));
+    file = join(directory, 'udp.pcap');
+    writeReplayFile(file, '10.99.0.1', '10.99.0.2');
     outer = new NetworkNamespace('outer');
     middle = new NetworkNamespace('middle');
     inner = new NetworkNamespace('inner');
@@ -143,7 +121,6 @@ describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`,
     'conservation at 20,000 frames a second: sent = forwarded + dropped + kernel drops',
     async () => {
       await open();
-      const file = captureFile(directory, 22);
       const receivedBefore = inner.received('b0');
       const replay = outer.start(
         'tcpreplay',
@@ -159,11 +136,11 @@ describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`,
       expect(await once(replay, 'exit')).toEqual([0, null]);
       await new Promise((resolve) => setTimeout(resolve, 300));
       const counts = await ask('report');
-      const offered = 30_000;
+      const offered = 30 * REPLAY_FRAMES;
       expect(counts.judged[0] + counts.kernelDrops[0]).toBe(offered);
       expect(counts.sent[1] + counts.dropped[0] + counts.failed[1]).toBe(counts.judged[0]);
       expect(inner.received('b0') - receivedBefore).toBe(counts.sent[1]);
-      if (counts.kernelDrops[0] === 0) expect(counts.dropped[0]).toBe(offered / 10);
+      if (counts.kernelDrops[0] === 0) expect(counts.dropped[0]).toBe(30 * REPLAY_DISCARD_FRAMES);
       expect(counts.ticks).toBeGreaterThanOrEqual(Math.floor(counts.judged[0] / 32));
     },
   );
@@ -172,12 +149,11 @@ describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`,
     'conservation under a flood that the ring cannot hold: the kernel drops are counted',
     async () => {
       await open();
-      const file = captureFile(directory, 22);
       const receivedBefore = inner.received('b0');
       outer.run('tcpreplay', '-q', '-i', 'a0', '--topspeed', '-K', '--loop', '400', file);
       await new Promise((resolve) => setTimeout(resolve, 300));
       const counts = await ask('report');
-      const offered = 400_000;
+      const offered = 400 * REPLAY_FRAMES;
       expect(counts.judged[0] + counts.kernelDrops[0]).toBe(offered);
       expect(counts.sent[1] + counts.dropped[0] + counts.failed[1]).toBe(counts.judged[0]);
       expect(inner.received('b0') - receivedBefore).toBe(counts.sent[1]);
