@@ -26,7 +26,12 @@ export function nameKey(name: string): string {
   return name.toLowerCase();
 }
 
-/** The last segment of a resource id (`/subscriptions/.../applicationSecurityGroups/web` gives `web`), or the name itself. */
+/** A property as Azure's messages name it: `SourcePortRange`. */
+export function capitalized(name: string): string {
+  return name.slice(0, 1).toUpperCase() + name.slice(1);
+}
+
+/** The last segment of a resource id (`web` of `/.../applicationSecurityGroups/web`), or the name itself. */
 export function resourceNameOfId(id: string): string {
   return id.slice(id.lastIndexOf('/') + 1);
 }

@@ -1,6 +1,6 @@
 /**
- * What the expressions of a template can refer to, and their evaluation: parameters with a default value, variables, and
- * the functions of nsg-file-functions.ts. Everything else is reported as unknowable, with its path and the reason.
+ * What the expressions of a template can refer to, and their evaluation: parameters with a default value, variables,
+ * and the functions of nsg-file-functions.ts. Everything else is reported as unknowable, with its path and the reason.
  *
  * A file that is no template has an empty scope: an expression in it is reported just the same.
  */

@@ -214,7 +214,9 @@ function placeRule(rule: FoundRule, groups: readonly FoundGroup[]): void {
     return;
   }
   const { at, text } = rule.origin.name;
-  const message = `the rule ${quote(text)} belongs to the network security group ${quote(rule.group)}, which is not in this file`;
+  const message =
+    `the rule ${quote(text)} belongs to the network security group ${quote(rule.group)}, ` +
+    'which is not in this file';
   rule.scope.problems.error(at, 'ParentResourceNotFound', message);
   readSecurityRule(rule.node, rule.scope, rule.origin);
 }

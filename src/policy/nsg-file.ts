@@ -64,14 +64,17 @@ function foreignFormat(text: string, fileName: string): string | undefined {
     /\.bicep$/i.test(fileName) ||
     (!isData && /^(?:param|var|resource|targetScope)\b.*=/m.test(text))
   ) {
-    return 'Bicep is not read; build it to JSON: az bicep build --file FILE';
+    return 'Bicep is not read; build it to JSON and read that: az bicep build --file FILE';
   }
   const isTerraform = /\.(?:tf|tfvars|tf\.json|tfstate)$/i.test(fileName);
   if (
     isTerraform ||
     (!isData && /^\s*(?:resource|module|data|provider)\s+"[^"]*".*\{\s*$/m.test(text))
   ) {
-    return 'Terraform is not read; export what it made to JSON: az network nsg show --resource-group GROUP --name NAME -o json';
+    return (
+      'Terraform is not read; export what it made to JSON: ' +
+      'az network nsg show --resource-group GROUP --name NAME -o json'
+    );
   }
   return undefined;
 }

@@ -154,7 +154,9 @@ function readDefaultRule(item: DocumentNode, context: ReadContext): void {
     original === undefined
       ? 'is no default rule of Azure'
       : 'differs from the default rule of Azure';
-  const message = `${quote(rule.name)} ${what}. Default rules cannot be changed; write a rule with a priority of at most ${PRIORITY_MAX}.`;
+  const message =
+    `${quote(rule.name)} ${what}. Default rules cannot be changed; ` +
+    `write a rule with a priority of at most ${PRIORITY_MAX}.`;
   context.problems.error(rule.positions.name, 'DefaultSecurityRuleModified', message);
 }
 

@@ -13,7 +13,7 @@ import { formatPosition, type Position, type ProblemList, quote } from './proble
 import type { AddressMatch, SecurityRule } from './security-rule.ts';
 
 /** Custom rules in a group, both directions together. */
-export const RULES_MAX = 1000;
+const RULES_MAX = 1000;
 /** In all the rules of a group together, for each of the four fields. A tag, `*` and a range count as one. */
 const FIELD_VALUES_MAX = 4000;
 /** Distinct application security groups in all the rules of a group. */
@@ -29,7 +29,9 @@ export function checkRuleList(
   checkNames(drafts, problems);
   checkPriorities(drafts, problems);
   if (drafts.length > RULES_MAX) {
-    const message = `A security group cannot have more than ${RULES_MAX} security rules; ${quote(groupName)} has ${drafts.length}.`;
+    const message =
+      `A security group cannot have more than ${RULES_MAX} security rules; ` +
+      `${quote(groupName)} has ${drafts.length}.`;
     problems.error(groupAt, 'SecurityRuleCountLimitReached', message);
   }
   const rules = drafts.map((draft) => draft.rule).filter((rule) => rule !== undefined);
@@ -46,7 +48,9 @@ function checkNames(drafts: readonly RuleDraft[], problems: ProblemList): void {
     if (first === undefined) firsts.set(key, draft);
     else {
       const where = formatPosition(first.positions.name);
-      const message = `Two security rules have the name ${quote(draft.name)}; the other is at ${where}. Names are compared without case.`;
+      const message =
+        `Two security rules have the name ${quote(draft.name)}; the other is at ${where}. ` +
+        'Names are compared without case.';
       problems.error(draft.positions.name, 'DuplicateResourceName', message);
     }
   }
@@ -62,7 +66,9 @@ function checkPriorities(drafts: readonly RuleDraft[], problems: ProblemList): v
     if (first === undefined) firsts.set(key, draft);
     else {
       const other = `${quote(first.name ?? '')} (${formatPosition(first.positions.priority)})`;
-      const message = `Security rule ${quote(draft.name ?? '')} conflicts with rule ${other}. Rules cannot have the same Priority and Direction.`;
+      const message =
+        `Security rule ${quote(draft.name ?? '')} conflicts with rule ${other}. ` +
+        'Rules cannot have the same Priority and Direction.';
       problems.error(positions.priority, 'SecurityRuleConflict', message);
     }
   }
@@ -83,7 +89,9 @@ function checkFieldLimits(
   for (const [field, countOf] of counts) {
     const total = rules.reduce((sum, rule) => sum + countOf(rule), 0);
     if (total <= FIELD_VALUES_MAX) continue;
-    const message = `${quote(groupName)} has ${total} ${field}. A security group cannot have more than ${FIELD_VALUES_MAX} ${field} as per the limit MaxSecurityRuleAddressesOrPortsPerSecurityGroup.`;
+    const message =
+      `${quote(groupName)} has ${total} ${field}. A security group cannot have more than ` +
+      `${FIELD_VALUES_MAX} ${field} as per the limit MaxSecurityRuleAddressesOrPortsPerSecurityGroup.`;
     const code = 'SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached';
     problems.error(groupAt, code, message);
   }
@@ -112,7 +120,9 @@ function checkAsgLimit(
     }
   }
   if (names.size <= ASGS_MAX) return;
-  const message = `The rules of ${quote(groupName)} name ${names.size} application security groups; a security group cannot name more than ${ASGS_MAX}.`;
+  const message =
+    `The rules of ${quote(groupName)} name ${names.size} application security groups; ` +
+    `a security group cannot name more than ${ASGS_MAX}.`;
   const code = 'NumberOfApplicationSecurityGroupsReferencedInSecurityGroupLimitReached';
   problems.error(groupAt, code, message);
 }

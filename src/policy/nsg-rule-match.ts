@@ -11,7 +11,13 @@ import { formatPrefix, parsePrefix, type Prefix } from './address.ts';
 import { entryOf } from './document.ts';
 import type { DocumentNode } from './document-node.ts';
 import { type Field, type Fields, type ReadContext, reportType, textOf } from './nsg-fields.ts';
-import { isResourceName, nameKey, resourceNameMessage, resourceNameOfId } from './names.ts';
+import {
+  capitalized,
+  isResourceName,
+  nameKey,
+  resourceNameMessage,
+  resourceNameOfId,
+} from './names.ts';
 import { type Position, quote } from './problem.ts';
 import type { AddressMatch, AsgReference, RuleProtocol, WrittenPrefix } from './security-rule.ts';
 
@@ -52,7 +58,9 @@ export function readProtocol(field: Field, context: RuleContext): RuleProtocol |
   if (text === undefined) return undefined;
   const protocol = PROTOCOLS.get(nameKey(text));
   if (protocol === undefined) {
-    const message = `${context.rule} has invalid Protocol. Value provided: ${quote(text)}. Allowed: *, Tcp, Udp, Icmp, Esp, Ah.`;
+    const message =
+      `${context.rule} has invalid Protocol. Value provided: ${quote(text)}. ` +
+      'Allowed: *, Tcp, Udp, Icmp, Esp, Ah.';
     context.problems.error(field.node.at, 'SecurityRuleInvalidProtocol', message);
   }
   return protocol;
@@ -87,13 +95,17 @@ function readPortRange(
   if (text === undefined) return undefined;
   if (text === '*') {
     if (!isInList) return 'any';
-    const message = `${context.rule}: the list ${quote(key)} cannot hold "*"; write "*" in ${quote(key.replace(/s$/i, ''))}`;
+    const message =
+      `${context.rule}: the list ${quote(key)} cannot hold "*"; ` +
+      `write "*" in ${quote(key.replace(/s$/i, ''))}`;
     context.problems.error(node.at, 'SecurityRuleParameterContainsInvalidPortRanges', message);
     return undefined;
   }
   const range = parsePortRange(text);
   if (typeof range === 'string') {
-    const message = `${context.rule} has invalid Port range. Value provided: ${quote(text)}. Value should be an integer OR integer range with '-' delimiter. Valid range 0-65535${range}`;
+    const message =
+      `${context.rule} has invalid Port range. Value provided: ${quote(text)}. Value should be an ` +
+      `integer OR integer range with '-' delimiter. Valid range 0-65535${range}`;
     context.problems.error(node.at, 'SecurityRuleInvalidPortRange', message);
     return undefined;
   }
@@ -159,7 +171,10 @@ function readPrefixList(field: Field, context: RuleContext): AddressMatch | unde
     if (text === undefined) continue;
     if (isAnyAddress(text) || TAG_NAME.test(text)) {
       const singular = field.key.replace(/es$/i, '');
-      const message = `${context.rule}: ${quote(field.key)} cannot specify existing VIRTUALNETWORK, INTERNET, AZURELOADBALANCER, '*' or system tags. Unsupported value used: ${quote(text)}. One of them alone may stand in ${quote(singular)}.`;
+      const message =
+        `${context.rule}: ${quote(field.key)} cannot specify existing VIRTUALNETWORK, INTERNET, ` +
+        `AZURELOADBALANCER, '*' or system tags. Unsupported value used: ${quote(text)}. ` +
+        `One of them alone may stand in ${quote(singular)}.`;
       context.problems.error(item.at, 'SecurityRuleParameterContainsUnsupportedValue', message);
       continue;
     }
@@ -209,7 +224,8 @@ function addressHint(text: string): string {
   if (!/^(?:0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > bits) {
     return `; the part after "/" must be a number from 0 to ${bits}`;
   }
-  return `; bits are set to the right of the mask, the prefix is ${formatPrefix(network(host, Number(mask)))}`;
+  const prefix = formatPrefix(network(host, Number(mask)));
+  return `; bits are set to the right of the mask, the prefix is ${prefix}`;
 }
 
 /** The prefix of `length` bits that an address is in. */
@@ -223,7 +239,7 @@ function network(address: Prefix, length: number): Prefix {
   return { family: 6, low, high: low, length };
 }
 
-/** In ::ffff:0:0/96: an IPv4 address in IPv6 clothes, which no packet on the wire carries (RFC 4291 section 2.5.5.2). */
+/** In ::ffff:0:0/96 (RFC 4291 section 2.5.5.2): IPv4 in IPv6 clothes, which no packet on the wire wears. */
 function isMapped(prefix: Prefix): boolean {
   return prefix.family === 6 && prefix.length >= 96 && prefix.low >> 32n === 0xffffn;
 }
@@ -232,7 +248,9 @@ function readAsgs(field: Field, context: RuleContext): AddressMatch | undefined 
   const items = itemsOf(field, context);
   if (items === undefined) return undefined;
   if (items.length > ASGS_PER_SIDE_MAX) {
-    const message = `A security rule may have up to ${ASGS_PER_SIDE_MAX} Application Security Groups; ${context.rule} has ${items.length} in ${quote(field.key)}.`;
+    const message =
+      `A security rule may have up to ${ASGS_PER_SIDE_MAX} Application Security Groups; ` +
+      `${context.rule} has ${items.length} in ${quote(field.key)}.`;
     const code = 'NumberOfApplicationSecurityGroupsReferencedInSecurityRuleLimitReached';
     context.problems.error(field.keyAt, code, message);
   }
@@ -306,11 +324,9 @@ function exactlyOne(
   const written = names.map((name) => fields.writtenAt(name)).find((at) => at !== undefined);
   const spelled = names.map(capitalized).join(' or ');
   const hint = written === undefined ? '' : ' An empty value is not "any".';
-  const message = `Required security rule parameters are missing for ${context.rule}. Security rule must specify ${spelled}.${hint}`;
+  const message =
+    `Required security rule parameters are missing for ${context.rule}. ` +
+    `Security rule must specify ${spelled}.${hint}`;
   context.problems.error(written ?? context.at, 'SecurityRuleParametersMissing', message);
   return undefined;
-}
-
-function capitalized(name: string): string {
-  return name.slice(0, 1).toUpperCase() + name.slice(1);
 }

@@ -8,7 +8,7 @@
  */
 import { Access, Direction, type PortMatch } from '../engine/rule.ts';
 import type { DocumentNode } from './document-node.ts';
-import { isResourceName, nameKey, resourceNameMessage } from './names.ts';
+import { capitalized, isResourceName, nameKey, resourceNameMessage } from './names.ts';
 import {
   type Field,
   type FieldNames,
@@ -22,7 +22,7 @@ import { type Position, quote } from './problem.ts';
 import type { AddressMatch, RulePositions, SecurityRule } from './security-rule.ts';
 
 /** Custom rules; default rules have 65000 and more. */
-export const PRIORITY_MIN = 100;
+const PRIORITY_MIN = 100;
 export const PRIORITY_MAX = 4096;
 const DESCRIPTION_LENGTH_MAX = 140;
 
@@ -203,7 +203,9 @@ function required<T>(
 ): T | undefined {
   const field = fields.get(name);
   if (field !== undefined) return read(field, context);
-  const message = `Required security rule parameters are missing for ${context.rule}. Security rule must specify ${name.slice(0, 1).toUpperCase()}${name.slice(1)}.`;
+  const message =
+    `Required security rule parameters are missing for ${context.rule}. ` +
+    `Security rule must specify ${capitalized(name)}.`;
   const at = fields.writtenAt(name) ?? context.at;
   context.problems.error(at, 'SecurityRuleParametersMissing', message);
   return undefined;
@@ -219,7 +221,9 @@ function readPriority(
     if (node === undefined || text === undefined) return undefined;
     const priority = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;
     if (priority >= min && priority <= max) return priority;
-    const message = `${context.rule} has invalid Priority. Value provided: ${quote(text)} Allowed range ${min}-${max}.`;
+    const message =
+      `${context.rule} has invalid Priority. Value provided: ${quote(text)} ` +
+      `Allowed range ${min}-${max}.`;
     context.problems.error(node.at, 'SecurityRuleInvalidPriority', message);
     return undefined;
   });
@@ -236,10 +240,10 @@ function readChoice<T>(
     if (node === undefined || text === undefined) return undefined;
     const choice = choices.get(nameKey(text));
     if (choice !== undefined) return choice;
-    const allowed = [...choices.keys()].map(
-      (word) => word.slice(0, 1).toUpperCase() + word.slice(1),
-    );
-    const message = `${context.rule} has invalid ${name}. Value provided: ${quote(text)}. Allowed: ${allowed.join(', ')}.`;
+    const allowed = [...choices.keys()].map(capitalized).join(', ');
+    const message =
+      `${context.rule} has invalid ${capitalized(name)}. Value provided: ${quote(text)}. ` +
+      `Allowed: ${allowed}.`;
     context.problems.error(node.at, code, message);
     return undefined;
   });
@@ -251,7 +255,9 @@ function readDescription(fields: Fields, context: RuleContext): string {
   if (written === undefined) return '';
   const { text, at } = written;
   if (text.length > DESCRIPTION_LENGTH_MAX && !text.startsWith('[')) {
-    const message = `${context.rule} has a description of ${text.length} characters; at most ${DESCRIPTION_LENGTH_MAX} are allowed.`;
+    const message =
+      `${context.rule} has a description of ${text.length} characters; ` +
+      `at most ${DESCRIPTION_LENGTH_MAX} are allowed.`;
     context.problems.error(at, 'SecurityRuleDescriptionTooLong', message);
   }
   return text;
@@ -291,7 +297,10 @@ function checkFamilies(
   if (first === undefined) return;
   const other = prefixes.find(({ prefix }) => prefix.family !== first.prefix.family);
   if (other === undefined) return;
-  const message = `${context.rule} contains IP addresses or prefixes that belong to different address families: ${quote(first.text)} and ${quote(other.text)}. All IP addresses or prefixes in the resource should belong to the same address family.`;
+  const message =
+    `${context.rule} contains IP addresses or prefixes that belong to different address families: ` +
+    `${quote(first.text)} and ${quote(other.text)}. All IP addresses or prefixes in the resource ` +
+    'should belong to the same address family.';
   const code = 'ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies';
   context.problems.error(other.at, code, message);
 }
