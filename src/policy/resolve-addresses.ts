@@ -89,14 +89,3 @@ export class AddressResolver {
     return asgs.addressesOf(references.map(({ name }) => name));
   }
 }
-
-/** Different application security groups that the rules name, compared without case. */
-export function countGroups(rules: readonly SecurityRule[]): number {
-  const names = new Set<string>();
-  for (const { source, destination } of rules) {
-    for (const match of [source, destination]) {
-      if (match.kind === 'asgs') for (const { name } of match.asgs) names.add(nameKey(name));
-    }
-  }
-  return names.size;
-}

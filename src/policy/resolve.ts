@@ -15,15 +15,13 @@ import { nameKey } from './names.ts';
 import type { PlatformOptions, PlatformTag } from './platform-rules.ts';
 import { PLATFORM_TAGS, platformRules } from './platform-rules.ts';
 import type { ProblemList } from './problem.ts';
-import { quote } from './problem.ts';
 import type { NameScope, ResolvedSide } from './resolve-addresses.ts';
-import { AddressResolver, countGroups } from './resolve-addresses.ts';
+import { AddressResolver } from './resolve-addresses.ts';
 import type { NetworkSecurityGroup, RuleProtocol, SecurityRule } from './security-rule.ts';
 import type { ServiceTags } from './service-tags.ts';
 import { KMS_PORT, SpecialTag } from './service-tags.ts';
 
 const TCP = 6;
-const ASGS_PER_GROUP_MAX = 100;
 
 /** IP protocol numbers (IANA) of Azure's protocol names; ICMP has one per family. */
 const PROTOCOL_NUMBERS: Readonly<Record<RuleProtocol, PolicyRule['protocol']>> = {
@@ -121,14 +119,6 @@ class PolicyBuilder {
       configuration.networkSecurityGroups.map((group) => [nameKey(group.name), group]),
     );
     for (const group of configuration.networkSecurityGroups) {
-      const count = countGroups(group.rules);
-      if (count > ASGS_PER_GROUP_MAX) {
-        const message =
-          `${quote(group.name)} names ${count} application security groups; ` +
-          `a security group can name at most ${ASGS_PER_GROUP_MAX}`;
-        const code = 'ApplicationSecurityGroupsPerSecurityGroupLimitReached';
-        problems.error(group.position, code, message);
-      }
       // Also groups that no interface uses: their mistakes are mistakes too.
       this.#list(group, Direction.Inbound);
       this.#list(group, Direction.Outbound);
