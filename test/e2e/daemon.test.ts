@@ -1,0 +1,258 @@
+/**
+ * The whole daemon on a live wire: state, reload, crashes, wrong files, exact counts. What an operator would try
+ * before trusting it.
+ */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FlowStatus } from '../../daemon/status.ts';
+import { TestDaemon } from '../helpers/daemon.ts';
+import { Lab } from '../helpers/lab.ts';
+import { liveObstacle } from '../helpers/live.ts';
+import {
+  buildNetwork,
+  hostOf,
+  INSIDE,
+  INTERNET_IPV4,
+  type Network,
+  OUTSIDE,
+} from '../helpers/network.ts';
+import { waitFor } from '../helpers/wait.ts';
+import { rule, type RuleText } from '../helpers/four-vms.ts';
+
+const VM = '10.0.1.4';
+const allowHttp = rule({
+  name: 'AllowHttp',
+  direction: 'Inbound',
+  access: 'Allow',
+  protocol: 'Tcp',
+  sourceAddressPrefix: 'Internet',
+  destinationPortRange: '80',
+});
+const allowPing = rule({
+  name: 'AllowPing',
+  direction: 'Inbound',
+  access: 'Allow',
+  protocol: 'Icmp',
+  priority: 110,
+});
+
+function configuration(rules: readonly RuleText[], group: Readonly<Record<string, unknown>> = {}) {
+  return (settings: Readonly<Record<string, unknown>>): string =>
+    JSON.stringify(
+      {
+        virtualNetwork: {
+          addressSpace: ['10.0.0.0/16'],
+          subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
+        },
+        networkSecurityGroups: [{ name: 'nsg', securityRules: rules, ...group }],
+        networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
+        wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
+        ...settings,
+      },
+      undefined,
+      2,
+    );
+}
+
+describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`, () => {
+  let lab: Lab;
+  let network: Network;
+  let daemon: TestDaemon;
+
+  beforeAll(async () => {
+    lab = new Lab();
+    network = buildNetwork(lab, {
+      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
+    });
+    daemon = await TestDaemon.start(lab, network.filter, configuration([allowHttp, allowPing]));
+    await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
+    await hostOf(network, 'vm1').peer.call('serveTcp', { port: 22 });
+    await hostOf(network, 'vm1').peer.call('serveUdp', { port: 53 });
+    await hostOf(network, 'internet').peer.call('serveUdp', { port: 53 });
+  });
+  afterAll(async () => {
+    await lab?.close();
+  });
+
+  const internet = () => hostOf(network, 'internet').peer;
+  const vm = () => hostOf(network, 'vm1').peer;
+  const download = (bytes: number, rate?: number) =>
+    internet().call('download', {
+      address: VM,
+      port: 80,
+      bytes,
+      ...(rate === undefined ? {} : { rate }),
+    });
+  const connectHttp = () => internet().call('connect', { address: VM, port: 80, timeoutMs: 700 });
+
+  test('HTTP in, ping in, UDP out with its reply; a port without a rule and UDP in are dropped silently', async () => {
+    expect(await download(200_000)).toMatchObject({ outcome: 'complete', bytes: 200_000 });
+    hostOf(network, 'internet').namespace.run(
+      'ping',
+      '-n',
+      '-q',
+      '-c',
+      '3',
+      '-i',
+      '0.05',
+      '-W',
+      '1',
+      VM,
+    );
+    expect(await vm().call('askUdp', { address: INTERNET_IPV4, port: 53 })).toEqual({
+      outcome: 'answered',
+    });
+    expect(await internet().call('connect', { address: VM, port: 22, timeoutMs: 700 })).toEqual({
+      outcome: 'timeout',
+    });
+    expect(
+      (await internet().call('askUdp', { address: VM, port: 53, tries: 2, timeoutMs: 300 }))
+        .outcome,
+    ).toBe('timeout');
+    expect((await vm().call('udpReceived', { port: 53 })).datagrams).toBe(0);
+  });
+
+  test('flows, rules and metrics show it', async () => {
+    const { connection = 0 } = await connectHttp();
+    const flow = daemon
+      .flows()
+      .find(({ local, state }) => local === `${VM}:80` && state === 'ESTABLISHED');
+    expect(flow).toMatchObject({
+      protocol: 'TCP',
+      direction: 'Inbound',
+      ruleNames: ['nsg/Inbound/AllowHttp'],
+    });
+    await internet().call('disconnect', { connection });
+    expect(
+      daemon.rules().find(({ ruleName }) => ruleName === 'securityRules/AllowHttp')?.hits,
+    ).toBeGreaterThan(0);
+    expect(daemon.fetch('/-/healthy')).toContain('healthy');
+    expect(daemon.fetch('/-/ready')).toContain('ready');
+    const metrics = daemon.fetch('/metrics');
+    expect(metrics).toMatch(
+      /^nsgd_packets_dropped_total\{wire="wire0",direction="inbound",reason="rule_deny"\} [1-9]/m,
+    );
+    expect(metrics).toMatch(/^nsgd_rule_hits_total\{.*rule="securityRules\/AllowHttp".*\} [1-9]/m);
+    expect(metrics).toMatch(/^nsgd_wire_ready\{wire="wire0"\} 1$/m);
+  });
+
+  test('removing the rule under a live transfer does not interrupt it; a new connection is refused', async () => {
+    const transfer = download(3_000_000, 1_000_000);
+    await waitFor('the transfer to run', async () => {
+      const { bytes } = await internet().call('downloadProgress', {});
+      return bytes > 300_000 ? bytes : undefined;
+    });
+    expect(daemon.reload(configuration([allowPing])).status).toBe(0);
+    expect(await connectHttp()).toEqual({ outcome: 'timeout' });
+    expect(await transfer).toMatchObject({ outcome: 'complete', bytes: 3_000_000 });
+    expect(daemon.reload(configuration([allowHttp, allowPing])).status).toBe(0);
+    expect((await connectHttp()).outcome).toBe('connected');
+  });
+
+  test('with flushConnection the same change ends the connection', async () => {
+    const flushing = { flushConnection: true };
+    expect(daemon.reload(configuration([allowHttp], flushing)).status).toBe(0);
+    const { connection = 0, localPort = 0 } = await connectHttp();
+    const live = (): FlowStatus[] =>
+      daemon.flows().filter(({ remote }) => remote === `${INTERNET_IPV4}:${localPort}`);
+    expect(live()).toHaveLength(1);
+    expect(daemon.reload(configuration([], flushing)).status).toBe(0);
+    const request = { connection, text: 'GET / HTTP/1.0', timeoutMs: 700 };
+    expect((await internet().call('exchange', request)).outcome).not.toBe('answered');
+    expect(live()).toEqual([]);
+    expect(daemon.reload(configuration([allowHttp, allowPing])).status).toBe(0);
+  });
+
+  test('kill -9 of the data plane under a live transfer: the transfer completes', async () => {
+    const { processId, restarts } = daemon.wire();
+    const transfer = download(4_000_000, 1_000_000);
+    await waitFor('the transfer to run', async () => {
+      const { bytes } = await internet().call('downloadProgress', {});
+      return bytes > 300_000 ? bytes : undefined;
+    });
+    process.kill(processId, 'SIGKILL');
+    expect(await transfer).toMatchObject({ outcome: 'complete', bytes: 4_000_000 });
+    const after = daemon.wire();
+    expect(after.restarts).toBe(restarts + 1);
+    expect(after.processId).not.toBe(processId);
+  });
+
+  test('a link that goes down and comes back is survived', async () => {
+    network.switch.ip('link', 'set', 'wire0', 'down');
+    await waitFor('the daemon to see it', () =>
+      daemon.command('status').status === 1 ? true : undefined,
+    );
+    expect(daemon.process.isRunning).toBe(true);
+    network.switch.ip('link', 'set', 'wire0', 'up');
+    await daemon.untilReady();
+    expect(await download(100_000)).toMatchObject({ outcome: 'complete' });
+  });
+
+  test('a wrong file gives every error with its position, exit code 2, and the old policy stays', async () => {
+    const { activeGeneration } = daemon.wire();
+    const broken = [
+      { ...allowHttp, destinationPortRange: '70000' },
+      { ...allowPing, priority: 100, sourceAddressPrefix: '10.0.0.1/8' },
+    ];
+    const result = daemon.reload(configuration(broken));
+    expect(result.status).toBe(2);
+    for (const code of [
+      'SecurityRuleInvalidPortRange',
+      'SecurityRuleInvalidAddressPrefix',
+      'SecurityRuleConflict',
+    ]) {
+      expect(result.stderr).toMatch(
+        new RegExp(`^${daemon.configurationFile}:\\d+:\\d+: ${code}: `, 'm'),
+      );
+    }
+    daemon.write(() => '{ "networkSecurityGroups": [');
+    expect(daemon.command('reload').status).toBe(2);
+    // SIGHUP is the same question without an answer.
+    daemon.process.signal('SIGHUP');
+    await waitFor('the failure to be counted', () =>
+      /nsgd_config_reloads_total\{result="failure"\} 3/.test(daemon.fetch('/metrics'))
+        ? true
+        : undefined,
+    );
+    expect(daemon.wire().activeGeneration).toBe(activeGeneration);
+    expect(daemon.status().isLastReloadSuccessful).toBe(false);
+    expect((await connectHttp()).outcome).toBe('connected');
+    daemon.write(configuration([allowHttp, allowPing]));
+    daemon.process.signal('SIGHUP');
+    await waitFor('the reload', () =>
+      daemon.wire().activeGeneration > activeGeneration ? true : undefined,
+    );
+  });
+
+  test('a second daemon on the same runtime directory is refused', () => {
+    const second = spawnSync(
+      'ip',
+      [
+        'netns',
+        'exec',
+        network.filter.name,
+        ...commandOf(daemon),
+        'run',
+        '--config',
+        daemon.configurationFile,
+      ],
+      { encoding: 'utf8', timeout: 20_000 },
+    );
+    expect(second.status).toBe(1);
+    expect(second.stderr).toContain('another nsgd');
+    expect(daemon.command('status').status).toBe(0);
+  });
+
+  test('SIGTERM ends it cleanly; then nothing passes and nothing is left', async () => {
+    const { processId } = daemon.wire();
+    expect(await daemon.process.stop()).toBe('exit 0');
+    expect(daemon.command('status').status).toBe(3);
+    expect(() => process.kill(processId, 0)).toThrow('ESRCH');
+    expect(await connectHttp()).toEqual({ outcome: 'timeout' });
+  });
+});
+
+/** The program as it was started, without its arguments. */
+function commandOf(daemon: TestDaemon): string[] {
+  return daemon.process.child.spawnargs.slice(4, 6);
+}

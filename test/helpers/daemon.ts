@@ -1,0 +1,129 @@
+/**
+ * A running nsgd in a namespace of a lab: the built program, started and asked as an operator does.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DaemonStatus, FlowStatus, RuleStatus, WireStatus } from '../../daemon/status.ts';
+import type { Lab, LabProcess } from './lab.ts';
+import type { NetworkNamespace } from './network-namespace.ts';
+import { projectRoot } from './project-root.ts';
+import { waitFor } from './wait.ts';
+
+const program = join(projectRoot, 'dist/daemon/main.js');
+
+export interface CommandResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one nsgd command to its end. */
+export function nsgd(args: readonly string[], input = ''): CommandResult {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    encoding: 'utf8',
+    input,
+    timeout: 60_000,
+  });
+  return { status, stdout, stderr };
+}
+
+export class TestDaemon {
+  readonly configurationFile: string;
+  readonly socket: string;
+  readonly process: LabProcess;
+  readonly #namespace: NetworkNamespace;
+
+  private constructor(lab: Lab, namespace: NetworkNamespace, configuration: ConfigurationText) {
+    const directory = join(lab.directory, 'run');
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    this.socket = join(directory, 'control.sock');
+    this.configurationFile = join(lab.directory, 'nsgd.json');
+    this.#namespace = namespace;
+    writeFileSync(
+      this.configurationFile,
+      configuration({ runtimeDirectory: directory, control: { socket: this.socket } }),
+    );
+    this.process = lab.spawn(namespace, 'nsgd', [
+      process.execPath,
+      program,
+      'run',
+      '--config',
+      this.configurationFile,
+    ]);
+  }
+
+  /** Starts it and waits until it is ready. @throws Error with what it printed when it does not become so */
+  static async start(
+    lab: Lab,
+    namespace: NetworkNamespace,
+    configuration: ConfigurationText,
+  ): Promise<TestDaemon> {
+    const daemon = new TestDaemon(lab, namespace, configuration);
+    await daemon.untilReady();
+    return daemon;
+  }
+
+  async untilReady(timeoutMs = 15_000): Promise<void> {
+    try {
+      await waitFor(
+        'nsgd to be ready',
+        () => {
+          if (!this.process.isRunning) throw new Error('nsgd ended');
+          return this.command('status').status === 0 ? true : undefined;
+        },
+        timeoutMs,
+      );
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.process.stderr}`, { cause: error });
+    }
+  }
+
+  /** One command to this daemon. */
+  command(...args: readonly string[]): CommandResult {
+    return nsgd([...args, '--socket', this.socket]);
+  }
+
+  status(): DaemonStatus {
+    const { stdout } = this.command('status', '-o', 'json');
+    return (JSON.parse(stdout) as { status: DaemonStatus }).status;
+  }
+
+  /** The first wire. */
+  wire(): WireStatus {
+    const [wire] = this.status().wires;
+    if (wire === undefined) throw new Error('the daemon has no wire');
+    return wire;
+  }
+
+  rules(): RuleStatus[] {
+    return (JSON.parse(this.command('rules', '-o', 'json').stdout) as { rules: RuleStatus[] })
+      .rules;
+  }
+
+  flows(): FlowStatus[] {
+    return JSON.parse(this.command('flows', '-o', 'json').stdout) as FlowStatus[];
+  }
+
+  /** Rewrites the configuration with the settings the daemon was started with, and reloads. */
+  reload(configuration: ConfigurationText): CommandResult {
+    this.write(configuration);
+    return this.command('reload');
+  }
+
+  write(configuration: ConfigurationText): void {
+    const directory = join(this.socket, '..');
+    writeFileSync(
+      this.configurationFile,
+      configuration({ runtimeDirectory: directory, control: { socket: this.socket } }),
+    );
+  }
+
+  /** A page of the metrics port, fetched from inside the namespace. */
+  fetch(page: string): string {
+    return this.#namespace.run('curl', '-sS', '--max-time', '5', `http://127.0.0.1:9469${page}`);
+  }
+}
+
+/** The text of a configuration, given the settings that tie it to the lab. */
+export type ConfigurationText = (settings: Readonly<Record<string, unknown>>) => string;
