@@ -5,15 +5,28 @@
  * lowest bit set in all vectors (rule-set-layout.ts). Summaries let whole groups of 32 rules be skipped.
  */
 import type { Packet } from '../capture/packet.ts';
-import { Entry, NO_PORT, PORT_SHIFT, PROTOCOL_IPV6, PROTOCOL_SHIFT } from './rule-set-layout.ts';
+import {
+  Entry,
+  NO_PORT,
+  PORT_SHIFT,
+  PROTOCOL_IPV6,
+  PROTOCOL_SHIFT,
+  SERVICE_ROOT_BITS,
+} from './rule-set-layout.ts';
 import { MEMO_ENTRY_WORDS, type RuleSet } from './rule-set.ts';
 
 const NEXT_WORD = Entry.NextWord;
 const NEXT_WORD_BIT = Entry.NextWordBit;
-const SEARCH_BIT = Entry.SearchBit;
+const COUNT_SHIFT = Entry.CountShift;
+const COUNT_MASK = Entry.CountMask;
 const OFFSET_MASK = Entry.OffsetMask;
-const PORTLESS = NO_PORT << PORT_SHIFT;
+/** Entries below this lead to a table for the same word, from here to `NEXT_WORD` to a search. */
+const SEARCH = Entry.Node + (1 << Entry.CountShift);
+/** Right shifts that leave the bits that a table takes. */
+const TABLE_SHIFT = 24;
+const SERVICE_SHIFT = 32 - SERVICE_ROOT_BITS;
 const PORT_LEFT = PORT_SHIFT;
+const PORTLESS = NO_PORT << PORT_SHIFT;
 const PROTOCOL_LEFT = PROTOCOL_SHIFT;
 const IPV6 = PROTOCOL_IPV6;
 const MEMO_WORDS = MEMO_ENTRY_WORDS;
@@ -22,39 +35,36 @@ const SIGN = 0x8000_0000 | 0;
 /** What `matchRule` returns when no rule matches. */
 export const NO_RULE = -1;
 
-/**
- * Walks one word through its trie. Returns a leaf (>= 0), or the entry of a node for the next word. At most four
- * tables, because each takes at least eight bits, and five searches among four keys.
- */
-function walk(words: Int32Array, root: number, word: number): number {
-  let entry = root;
-  while (entry < NEXT_WORD) {
-    const node = entry & OFFSET_MASK;
-    const header = words[node];
-    if ((entry & SEARCH_BIT) === 0) {
-      entry = words[node + 1 + ((word << (header >>> 6)) >>> header)];
-    } else {
-      const key = word ^ SIGN;
-      const count = header >>> 16;
-      const end = node + count;
-      let at = node + 1;
-      while (at <= end && words[at] <= key) at++;
-      entry = words[at + count];
-    }
-  }
-  return entry;
+/** The entry that a search node has for a word: a leaf, or a node for the next word. At most four keys. */
+function search(words: Int32Array, entry: number, word: number): number {
+  const count = (entry >>> COUNT_SHIFT) & COUNT_MASK;
+  const key = word ^ SIGN;
+  let at = entry & OFFSET_MASK;
+  const end = at + count;
+  while (at < end && words[at] <= key) at++;
+  return words[at + count];
 }
 
-/** The class of an IPv6 address: its words one after the other, most ending after two. */
-function walkIpv6(ruleSet: RuleSet, root: number, packet: Packet, isSource: boolean): number {
-  const words = ruleSet.words;
-  let entry = walk(words, root, isSource ? packet.src0 : packet.dst0);
-  if (entry >= 0) return entry;
-  entry = walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src1 : packet.dst1);
-  if (entry >= 0) return entry;
-  entry = walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src2 : packet.dst2);
-  if (entry >= 0) return entry;
-  return walk(words, entry & ~NEXT_WORD_BIT, isSource ? packet.src3 : packet.dst3);
+/**
+ * Walks one word through its trie; the first table takes the top 32 - `rootShift` bits. Returns a leaf (>= 0), or the
+ * entry of a node for the next word. At most four tables and one search.
+ */
+function walk(words: Int32Array, root: number, rootShift: number, word: number): number {
+  let entry = root;
+  if (entry < SEARCH) {
+    entry = words[(entry & OFFSET_MASK) + (word >>> rootShift)];
+    let rest = word << (32 - rootShift);
+    while (entry < SEARCH) {
+      entry = words[(entry & OFFSET_MASK) + (rest >>> TABLE_SHIFT)];
+      rest <<= 32 - TABLE_SHIFT;
+    }
+  }
+  return entry < NEXT_WORD ? search(words, entry, word) : entry;
+}
+
+/** Goes on with the next word of an IPv6 address, unless the entry is a leaf. */
+function walkNext(words: Int32Array, entry: number, word: number): number {
+  return entry >= 0 ? entry : walk(words, entry & ~NEXT_WORD_BIT, TABLE_SHIFT, word);
 }
 
 /** Lowest bit set in three vectors, or -1. At most all their words, typically a few. */
@@ -123,12 +133,19 @@ export function matchRule(ruleSet: RuleSet, packet: Packet): number {
   let source: number;
   let destination: number;
   let protocol = packet.protocol;
+  const shift = ruleSet.addressShift;
   if (packet.ipVersion === 4) {
-    source = walk(words, ruleSet.sourceIpv4, packet.src3);
-    destination = walk(words, ruleSet.destinationIpv4, packet.dst3);
+    source = walk(words, ruleSet.sourceIpv4, shift, packet.src3);
+    destination = walk(words, ruleSet.destinationIpv4, shift, packet.dst3);
   } else if (packet.ipVersion === 6) {
-    source = walkIpv6(ruleSet, ruleSet.sourceIpv6, packet, true);
-    destination = walkIpv6(ruleSet, ruleSet.destinationIpv6, packet, false);
+    source = walk(words, ruleSet.sourceIpv6, shift, packet.src0);
+    source = walkNext(words, source, packet.src1);
+    source = walkNext(words, source, packet.src2);
+    source = walkNext(words, source, packet.src3);
+    destination = walk(words, ruleSet.destinationIpv6, shift, packet.dst0);
+    destination = walkNext(words, destination, packet.dst1);
+    destination = walkNext(words, destination, packet.dst2);
+    destination = walkNext(words, destination, packet.dst3);
     protocol |= IPV6;
   } else {
     return NO_RULE;
@@ -136,9 +153,9 @@ export function matchRule(ruleSet: RuleSet, packet: Packet): number {
   const hasPorts = packet.hasPorts;
   const srcPort = hasPorts ? packet.srcPort << PORT_LEFT : PORTLESS;
   const dstPort = hasPorts ? packet.dstPort << PORT_LEFT : PORTLESS;
-  const byProtocol = walk(words, ruleSet.protocol, protocol << PROTOCOL_LEFT);
-  const bySrcPort = walk(words, ruleSet.sourcePort, srcPort);
-  const byDstPort = walk(words, ruleSet.destinationPort, dstPort);
+  const byProtocol = walk(words, ruleSet.protocol, SERVICE_SHIFT, protocol << PROTOCOL_LEFT);
+  const bySrcPort = walk(words, ruleSet.sourcePort, SERVICE_SHIFT, srcPort);
+  const byDstPort = walk(words, ruleSet.destinationPort, SERVICE_SHIFT, dstPort);
   if (ruleSet.service !== 0) {
     const service = words[ruleSet.service + byProtocol + bySrcPort + byDstPort];
     if (ruleSet.memoMask < 0) return firstCommonRule(ruleSet, source, destination, service);

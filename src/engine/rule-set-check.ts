@@ -9,6 +9,7 @@ import {
   MAGIC,
   MAX_RULES,
   MAX_SEARCH_KEYS,
+  SERVICE_ROOT_BITS,
   TRIE_COUNT,
   Trie,
   detailWordCount,
@@ -76,24 +77,24 @@ class TrieCheck {
   largest = 0;
   readonly #image: Int32Array;
   readonly #section: TrieSection;
-  /** Per word of the section: what kind of node starts there, as far as seen; 0 for none. */
-  readonly #seen: Uint8Array;
+  /** Per word of the section: the kind of the node that starts there, as far as seen; 0 for none. */
+  readonly #kinds: Uint8Array;
 
   constructor(image: Int32Array, section: TrieSection) {
     this.#image = image;
     this.#section = section;
-    this.#seen = new Uint8Array(section.end - section.start);
+    this.#kinds = new Uint8Array(section.end - section.start);
   }
 
   run(): void {
-    this.#checkEntry(this.#section.root, this.#section.end, 0, this.#section.rootBits);
+    this.#checkEntry(this.#section.root, 0, 0);
   }
 
   /**
-   * An entry found in the node at `parent`, for the word `word`, of which a table would take `bits`. Every step goes
-   * to a smaller offset, and recursion is at most as deep as the trie, 16 tables and 4 searches.
+   * An entry found where `taken` bits of the key's word `word` have been taken by tables. Recursion is bounded,
+   * because a table takes bits and a search is the last node of its word.
    */
-  #checkEntry(entry: number, parent: number, word: number, bits: number): void {
+  #checkEntry(entry: number, word: number, taken: number): void {
     if (entry >= 0) {
       check(this.#section.isLeaf(entry), 'leaf');
       if (entry > this.largest) this.largest = entry;
@@ -101,7 +102,46 @@ class TrieCheck {
     }
     const isNextWord = (entry & Entry.NextWordBit) !== 0;
     const ownWord = isNextWord ? word + 1 : word;
-    const ownBits = isNextWord ? 8 : bits;
+    check(ownWord < this.#section.wordCount, 'word of a node');
+    const node = entry & Entry.OffsetMask;
+    const count = (entry >>> Entry.CountShift) & Entry.CountMask;
+    if (count === 0) this.#checkTable(node, ownWord, isNextWord ? 0 : taken);
+    else this.#checkSearch(node, count, ownWord);
+  }
+
+  #checkTable(node: number, word: number, taken: number): void {
+    const bits = word === 0 && taken === 0 ? this.#section.rootBits : 8;
+    check(taken + bits <= 32, 'depth of a table');
+    const end = node + 2 ** bits;
+    if (this.#isSeen(node, end, 1 + 32 * word + taken)) return;
+    // Neighbours are mostly equal.
+    let previous = Number.NaN;
+    for (let at = node; at < end; at++) {
+      const entry = this.#image[at];
+      if (entry !== previous) this.#checkEntry(entry, word, taken + bits);
+      previous = entry;
+    }
+  }
+
+  #checkSearch(node: number, count: number, word: number): void {
+    check(count <= MAX_SEARCH_KEYS, 'keys of a search');
+    const end = node + 2 * count + 1;
+    if (this.#isSeen(node, end, 129 + MAX_SEARCH_KEYS * word + count)) return;
+    for (let at = node + count; at < end; at++) {
+      const entry = this.#image[at];
+      check(entry >= Entry.NextWord, 'node after a search');
+      this.#checkEntry(entry, word, 0);
+    }
+  }
+
+  /** Remembers the kind of a node; true when it was known. A node serves in one place of the key only. */
+  #isSeen(node: number, end: number, kind: number): boolean {
+    const { start } = this.#section;
+    check(node >= start && end <= this.#section.end, 'bounds of a node');
+    const known = this.#kinds[node - start];
+    check(known === 0 || known === kind, 'kind of a node');
+    this.#kinds[node - start] = kind;
+    return known !== 0;
   }
 }
 
@@ -121,6 +161,8 @@ export function checkImage(image: Int32Array): void {
     vectorsEnd,
     detailWordCount(ruleCount) + summaryWordCount(ruleCount),
   );
+  const addressRootBits = image[Header.AddressRootBits];
+  check(addressRootBits === 8 || addressRootBits === 16, 'bits of the address roots');
   const isMerged = serviceEnd > vectorsEnd;
   let largestIndex = 0;
   let start = serviceEnd;
@@ -130,8 +172,9 @@ export function checkImage(image: Int32Array): void {
     check(end >= start && end <= image.length, 'end of a trie');
     const isAddend = isMerged && trie >= Trie.Protocol;
     const wordCount = trie === Trie.SourceIpv6 || trie === Trie.DestinationIpv6 ? 4 : 1;
+    const rootBits = trie >= Trie.Protocol ? SERVICE_ROOT_BITS : addressRootBits;
     const isLeaf = isAddend ? () => true : (leaf: number) => vectors.has(leaf);
-    const trieCheck = new TrieCheck(image, { root, start, end, wordCount, isLeaf });
+    const trieCheck = new TrieCheck(image, { root, start, end, rootBits, wordCount, isLeaf });
     trieCheck.run();
     if (isAddend) largestIndex += trieCheck.largest;
     start = end;

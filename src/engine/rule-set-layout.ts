@@ -21,7 +21,8 @@
  *     search, count 1 to 4    `count` keys ascending (words with the sign bit flipped), then count + 1 entries: the one
  *                             to take is at the number of keys that are <= the word
  *
- * A node points only to nodes before it, so every walk ends.
+ * The entries of a search are leaves or lead to the next word, so a walk takes at most four tables and one search
+ * per word.
  *
  * Service: when the image has a service table, protocol, source port and destination port together select one
  * vector, at the sum of their three leaves. Where that table would be too large their leaves are vectors themselves.

@@ -25,6 +25,8 @@ export class RuleSet {
   readonly summaryWords: number;
   /** Offset of the service table; 0 when there is none. */
   readonly service: number;
+  /** 32 minus the bits of an address that the first table of its trie takes. */
+  readonly addressShift: number;
   /** Root entries of the tries. */
   readonly sourceIpv4: number;
   readonly destinationIpv4: number;
@@ -54,6 +56,7 @@ export class RuleSet {
     this.ruleCount = image[Header.RuleCount];
     this.summaryWords = summaryWordCount(this.ruleCount);
     this.service = image[Header.ServiceEnd] > vectorsEnd ? vectorsEnd : 0;
+    this.addressShift = 32 - image[Header.AddressRootBits];
     this.sourceIpv4 = root(Trie.SourceIpv4);
     this.destinationIpv4 = root(Trie.DestinationIpv4);
     this.sourceIpv6 = root(Trie.SourceIpv6);
