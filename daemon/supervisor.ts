@@ -273,6 +273,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#child = undefined;
     page.activeGeneration = NO_GENERATION;
     page.phase = Phase.None;
+    page.processId = 0;
     if (this.#isFlowTableUnfit) this.#segments.resetFlows();
     const devices = this.#readDevices();
     const problem = wireProblem(this.#options.start, devices);
@@ -307,8 +308,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 }
 
-/** The last line of standard error that says something. */
+/** libpcap's remark at every start on an interface without an IPv4 address, which is how a wire's should be. */
+const USUAL_REMARK = 'This may not actually work';
+
+/** The line of standard error that says most. */
 function lastWords(text: string): string {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const lines = text
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.includes(USUAL_REMARK));
   return lines.find((line) => line.includes('Assertion')) ?? lines.at(-1) ?? '';
 }

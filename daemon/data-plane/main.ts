@@ -2,6 +2,9 @@
  * Entry of the data-plane process: one wire, started by the supervisor with one message. It ends when it is told to,
  * when its parent ends, and when it cannot work; it never decides to go on with less.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- its effect is the point
+import '../no-inspector.ts';
+
 import { openCapWire } from '../../src/capture/live/cap.ts';
 import type { LiveWire } from '../../src/capture/live/live-wire.ts';
 import { Counters } from '../../src/engine/counters.ts';
@@ -23,9 +26,6 @@ import {
   type StartMessage,
 } from './messages.ts';
 import { policyPath, type SegmentPaths, segmentPaths } from './segment-paths.ts';
-
-// Before anything else: without a handler SIGUSR1 opens Node's inspector to every local user.
-process.on('SIGUSR1', () => undefined);
 
 const TICK_MILLISECONDS = 100;
 /** Ethernet header and two VLAN tags. */

@@ -47,7 +47,7 @@ const SIGKILL = 9;
 const RLIMIT_CORE = 4;
 
 /** Length of `struct ifreq` (netdevice(7)): a name of 16 bytes, then a union of 24. */
-export const IFREQ_BYTES = 40;
+const IFREQ_BYTES = 40;
 export const IFREQ_UNION_AT = 16;
 const IFNAME_LIMIT = 16;
 

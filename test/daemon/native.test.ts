@@ -14,6 +14,7 @@ import {
   restoreOffloads,
   writeSavedOffloads,
 } from '../../daemon/native/offloads.ts';
+import { OffloadPolicy, WireOffloads } from '../../daemon/supervisor-wire.ts';
 import { liveTestObstacle, NetworkNamespace } from '../helpers/network-namespace.ts';
 
 const obstacle = liveTestObstacle();
@@ -185,6 +186,21 @@ describe.skipIf(obstacle !== undefined)(`devices of a namespace (${obstacle ?? '
     expect(activeOffloads('v1')).toEqual([]);
     restoreOffloads(saved);
     expect(activeOffloads('v1')).not.toEqual([]);
+  });
+
+  test('what one process switched off, the next one restores, also after two switch-offs', () => {
+    const before = activeOffloads('v0');
+    const path = join(directory, 'wire-offloads.json');
+    const names = { outside: 'v0', inside: 'v1' };
+    const killed = new WireOffloads(names, OffloadPolicy.Disable, path);
+    killed.apply();
+    killed.apply();
+    expect(activeOffloads('v0')).toEqual([]);
+    const next = new WireOffloads(names, OffloadPolicy.Disable, path);
+    next.apply();
+    next.restore();
+    expect(activeOffloads('v0')).toEqual(before);
+    expect(readSavedOffloads(path)).toEqual([]);
   });
 
   test('a device that keeps an offload on is refused by name, with nothing changed', () => {

@@ -145,9 +145,18 @@ describe.skipIf(obstacle !== undefined)(`a supervised data plane (${obstacle ?? 
     expect(segments.flows.size).toBe(1);
     await supervisor.stop();
     expect(states).toEqual(['starting', 'running', 'stopping', 'stopped']);
-    expect(exits).toMatchObject([{ code: 0, signal: null }]);
+    expect(exits).toMatchObject([{ code: 0, signal: null, detail: '' }]);
     expect(activeOffloads('m0')).toEqual(before);
     expect(await pings()).toBe(false);
+  });
+
+  test('SIGUSR1 opens no inspector', async () => {
+    supervise();
+    await reached('running');
+    process.kill(supervisor.processId ?? 0, 'SIGUSR1');
+    await sleep(300);
+    expect(middle.run('ss', '-Hltn')).toBe('');
+    expect(await pings()).toBe(true);
   });
 
   test('a new policy is in force when publishing says so, and a broken one changes nothing', async () => {
