@@ -3,14 +3,23 @@
  */
 import { Lab } from '../test/helpers/lab.ts';
 import { buildNetwork, hostOf, INTERNET_IPV4 } from '../test/helpers/network.ts';
-import { NsgdDaemon } from '../test/helpers/nsgd.ts';
+import { TestDaemon } from '../test/helpers/daemon.ts';
 import { Account, say } from './account.ts';
 import { demoConfiguration, GATEWAYS, VM1, VM2 } from './policy.ts';
 import { type Scenario, SCENARIOS, type Stage, startServers, type Tuple } from './scenarios.ts';
 
 /** Families of which the demo shows the samples. */
-const SHOWN_METRICS =
-  /^nsgd_(?:rule_hits_total|frames_dropped_total|flows|data_plane_restarts_total)\b/;
+const SHOWN_METRICS = [
+  'interface_receive_packets_total',
+  'interface_transmit_packets_total',
+  'packets_passed_total',
+  'packets_dropped_total',
+  'flows',
+  'flows_opened_total',
+  'policy_generation',
+  'config_reloads_total',
+  'data_plane_restarts_total',
+];
 
 const PICTURE = `
   internet -------- router ===== [ nsgd ] ===== switch --+-- vm1  ${VM1}   NSG1 on its subnet
@@ -35,7 +44,7 @@ async function perform(lab: Lab): Promise<number> {
       { name: 'vm2', addresses: [VM2], gateways: [GATEWAYS.vm2] },
     ],
   });
-  const daemon = await NsgdDaemon.start(lab, network.filter, demoConfiguration());
+  const daemon = await TestDaemon.start(lab, network.filter, demoConfiguration());
   const { internet } = network;
   const [vm1, vm2] = [hostOf(network, 'vm1'), hostOf(network, 'vm2')];
   const stage: Stage = { daemon, internet, vm1, vm2, openConnection: 0 };
@@ -49,7 +58,7 @@ async function perform(lab: Lab): Promise<number> {
   }
   say('');
   account.print();
-  await showDaemon(daemon);
+  showDaemon(daemon);
   const how = await daemon.process.stop();
   if (how !== 'exit 0') say(`nsgd ended with ${how}: ${daemon.process.stderr}`);
   const differences = account.differences + (how === 'exit 0' ? 0 : 1);
@@ -86,7 +95,7 @@ const NO_RULE = 'its flow';
 function decidingRule({ daemon }: Stage, tuple: Tuple): string {
   const { direction, protocol, local, remote } = tuple;
   const flow = ['--direction', direction, '--protocol', protocol, '--local', local];
-  const { stdout, stderr } = daemon.ask(
+  const { stdout, stderr } = daemon.command(
     'verify',
     '--live',
     ...flow,
@@ -102,12 +111,13 @@ function decidingRule({ daemon }: Stage, tuple: Tuple): string {
   }
 }
 
-async function showDaemon(daemon: NsgdDaemon): Promise<void> {
+function showDaemon(daemon: TestDaemon): void {
   say('\nnsgd rules --hit');
-  say(daemon.ask('rules', '--hit').stdout.trimEnd());
+  say(daemon.command('rules', '--hit').stdout.trimEnd());
   say('\nFrom /metrics');
-  const metrics = await daemon.metrics();
-  for (const line of metrics.split('\n')) {
-    if (SHOWN_METRICS.test(line) && !line.endsWith(' 0')) say(line);
-  }
+  for (const line of daemon.fetch('/metrics').split('\n').filter(isShown)) say(line);
+}
+
+function isShown(line: string): boolean {
+  return SHOWN_METRICS.some((name) => line.startsWith(`nsgd_${name}{`)) && !line.endsWith(' 0');
 }

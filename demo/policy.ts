@@ -2,7 +2,7 @@
  * The demo's policy: two machines in two subnets, each with a security group, in Azure's own words.
  */
 import { INSIDE, OUTSIDE } from '../test/helpers/network.ts';
-import type { ConfigurationText } from '../test/helpers/nsgd.ts';
+import type { ConfigurationText } from '../test/helpers/daemon.ts';
 
 export const VM1 = '10.0.1.4';
 export const VM2 = '10.0.2.4';
@@ -73,7 +73,12 @@ function azureRule({ from, to, ports, ...rule }: Rule): Record<string, unknown> 
 
 /** @param without a rule of vm1 to leave out */
 export function demoConfiguration(without?: string): ConfigurationText {
-  const vm1Rules = VM1_RULES.filter(({ name }) => name !== without);
+  const vm1Rules = VM1_RULES.filter(({ name }) => name !== without).map(azureRule);
+  // JSON is YAML too.
+  return (settings) => JSON.stringify({ ...policy(vm1Rules), ...settings }, undefined, 2);
+}
+
+function policy(vm1Rules: readonly unknown[]): Readonly<Record<string, unknown>> {
   return {
     virtualNetwork: {
       addressSpace: ['10.0.0.0/16'],
@@ -83,7 +88,7 @@ export function demoConfiguration(without?: string): ConfigurationText {
       ],
     },
     networkSecurityGroups: [
-      { name: 'NSG1', securityRules: vm1Rules.map(azureRule) },
+      { name: 'NSG1', securityRules: vm1Rules },
       { name: 'NSG2', securityRules: VM2_RULES.map(azureRule) },
     ],
     networkInterfaces: [

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TrafficScript, webServerTraffic } from '../test/helpers/captures.ts';
-import { runNsgd } from '../test/helpers/nsgd.ts';
+import { nsgd } from '../test/helpers/daemon.ts';
 import { Account, say } from './account.ts';
 import { demoConfiguration, GATEWAYS, VM1 } from './policy.ts';
 
@@ -16,11 +16,12 @@ const DROPPED = 'dropped';
 const NO_RULE = '-';
 
 /** What becomes of each conversation, and the rules that its packets met. */
-const EXPECTED: readonly (readonly [string, string, string])[] = [
+const EXPECTED: readonly (readonly [string, string, ...string[]])[] = [
   ['ARP', FORWARDED, NO_RULE],
   ['HTTP in', FORWARDED, 'securityRules/AllowHttp'],
   ['ping in', FORWARDED, 'securityRules/AllowPing'],
   ['SSH in', DROPPED, 'defaultSecurityRules/DenyAllInBound'],
+  ['port scan', DROPPED, 'defaultSecurityRules/DenyAllInBound', 'securityRules/DenyAdmin'],
   ['stray ACK to port 80', DROPPED, NO_RULE],
   ['unasked UDP in', DROPPED, 'defaultSecurityRules/DenyAllInBound'],
   ['DNS out', FORWARDED, 'defaultSecurityRules/AllowInternetOutBound'],
@@ -51,22 +52,22 @@ function perform(directory: string): number {
   const configuration = join(directory, 'nsgd.yaml');
   const traffic = webServerTraffic(VM1, GATEWAYS.vm1);
   writeFileSync(capture, traffic.captureFile());
-  writeFileSync(configuration, JSON.stringify(demoConfiguration()));
+  writeFileSync(configuration, demoConfiguration()({}));
   const options = ['--config', configuration, '--nic', 'vm1'];
-  const packets = runNsgd('replay', capture, ...options, '--per-packet', '-o', 'ndjson');
+  const packets = nsgd(['replay', capture, ...options, '--per-packet', '-o', 'ndjson']);
   const judged = packets.stdout
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as JudgedPacket);
 
   const account = new Account();
-  for (const [name, expected, rule] of EXPECTED) {
+  for (const [name, expected, ...rules] of EXPECTED) {
     const rows = judged.filter(({ number }) => traffic.frames[number - 1]?.name === name);
     account.add({
       what: name,
       expected,
       seen: fate(rows),
-      expectedRules: [rule],
+      expectedRules: rules,
       rules: rulesOf(rows),
     });
   }
@@ -74,7 +75,7 @@ function perform(directory: string): number {
   say('');
   account.print();
   say('\nnsgd replay web-server.pcap --config nsgd.yaml --nic vm1');
-  say(runNsgd('replay', capture, ...options).stdout.trimEnd());
+  say(nsgd(['replay', capture, ...options]).stdout.trimEnd());
   return account.differences;
 }
 

@@ -1,8 +1,9 @@
 /**
  * What the live demo tries, in order. The policy is in policy.ts; every line here follows from it.
  */
+import { readFileSync } from 'node:fs';
 import { type Host, INTERNET_IPV4 } from '../test/helpers/network.ts';
-import type { NsgdDaemon } from '../test/helpers/nsgd.ts';
+import type { TestDaemon } from '../test/helpers/daemon.ts';
 import { waitFor, within } from '../test/helpers/wait.ts';
 import { ANSWERED, curl, exchange, openTcp, ping, SILENCE, tcp, udp } from './actions.ts';
 import { ALLOW_HTTP, demoConfiguration, VM1, VM2 } from './policy.ts';
@@ -22,7 +23,7 @@ export interface Tuple {
 }
 
 export interface Stage {
-  readonly daemon: NsgdDaemon;
+  readonly daemon: TestDaemon;
   readonly internet: Host;
   readonly vm1: Host;
   readonly vm2: Host;
@@ -169,8 +170,7 @@ const CHANGES: readonly Scenario[] = [
     expected: ANSWERED,
     decidedBy: [],
     act: async (stage) => {
-      stage.daemon.configure(demoConfiguration(ALLOW_HTTP));
-      const { status, stderr } = stage.daemon.reload();
+      const { status, stderr } = stage.daemon.reload(demoConfiguration(ALLOW_HTTP));
       return status === 0 ? exchange(stage.internet, stage.openConnection) : stderr;
     },
   },
@@ -185,8 +185,10 @@ const CHANGES: readonly Scenario[] = [
     expected: 'refused, exit 2',
     decidedBy: [[inbound('TCP', VM1, 443), DENIED_BY_DEFAULT]],
     act: ({ daemon }) => {
-      daemon.configure({ ...demoConfiguration(), networkSecurityGroup: [] });
-      const { status } = daemon.reload();
+      const misspelt = { networkSecurityGroup: [] };
+      const { status } = daemon.reload((settings) =>
+        demoConfiguration()({ ...settings, ...misspelt }),
+      );
       return status === 2 ? 'refused, exit 2' : `exit ${String(status)}`;
     },
   },
@@ -218,15 +220,21 @@ async function killUnderTransfer({ daemon, vm1 }: Stage): Promise<string> {
     const { bytes } = await peer.call('downloadProgress', {});
     return bytes > TRANSFER_BYTES / 3 ? true : undefined;
   });
-  const victims = daemon.dataPlanes();
+  const victims = packetProcesses(daemon);
   for (const pid of victims) process.kill(pid, 'SIGKILL');
   await waitFor(
     'another packet process',
     () => {
-      const successors = daemon.dataPlanes().filter((pid) => !victims.includes(pid));
+      const successors = packetProcesses(daemon).filter((pid) => !victims.includes(pid));
       return successors.length === victims.length ? true : undefined;
     },
     RESTART_TIMEOUT_MS,
   );
   return (await within('the transfer', TRANSFER_TIMEOUT_MS, transfer)).outcome;
+}
+
+/** The daemon's children: one for each wire. */
+function packetProcesses({ process: { child } }: TestDaemon): number[] {
+  const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+  return children.split(' ').filter(Boolean).map(Number);
 }

@@ -10,7 +10,7 @@ import type { NetworkNamespace } from './network-namespace.ts';
 import { projectRoot } from './project-root.ts';
 import { waitFor } from './wait.ts';
 
-const program = join(projectRoot, 'dist/daemon/main.js');
+const program = join(projectRoot, 'bin/nsgd');
 
 export interface CommandResult {
   readonly status: number | null;
@@ -20,7 +20,7 @@ export interface CommandResult {
 
 /** Runs one nsgd command to its end. */
 export function nsgd(args: readonly string[], input = ''): CommandResult {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+  const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     input,
     timeout: 60_000,
@@ -44,13 +44,8 @@ export class TestDaemon {
       this.configurationFile,
       configuration({ runtimeDirectory: directory, control: { socket: this.socket } }),
     );
-    this.process = lab.spawn(namespace, 'nsgd', [
-      process.execPath,
-      program,
-      'run',
-      '--config',
-      this.configurationFile,
-    ]);
+    const command = [program, 'run', '--config', this.configurationFile] as const;
+    this.process = lab.spawn(namespace, 'nsgd', command);
   }
 
   /** Starts it and waits until it is ready. @throws Error with what it printed when it does not become so */
