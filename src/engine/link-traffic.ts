@@ -28,6 +28,9 @@ const MLD_FIRST = 130;
 const MLD_LAST = 132;
 const MLD_V2_REPORT = 143;
 const MLD_HOP_LIMIT = 1;
+/** RFC 792. */
+const ICMP_SOURCE_QUENCH = 4;
+const ICMP_REDIRECT = 5;
 
 /**
  * ND, MLD and DHCP.
@@ -65,6 +68,15 @@ function isBroadcastDhcp(packet: Packet, direction: number): boolean {
   }
   if (clientPort !== 546 || serverPort !== 547) return false;
   return isLinkLocal6(direction === 0 ? packet.dst0 : packet.src0);
+}
+
+/**
+ * ICMP redirect and source quench: messages in the form of errors that report nothing but tell a host where and how fast
+ * to send. A live flow is no reason to pass them (RFC 1812 section 5.2.7.2, RFC 6633); the rules are.
+ */
+export function isHostAdvice(packet: Packet): boolean {
+  if (packet.ipVersion !== 4) return false;
+  return packet.icmpType === ICMP_REDIRECT || packet.icmpType === ICMP_SOURCE_QUENCH;
 }
 
 /**

@@ -17,7 +17,7 @@ import { type Counters, InterfaceCounter } from './counters.ts';
 import { flowOpener } from './flow-opener.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from './evaluate.ts';
 import { NO_NIC, type PolicyImage } from './image.ts';
-import { linkTraffic, ORDINARY, sanity } from './link-traffic.ts';
+import { isHostAdvice, linkTraffic, ORDINARY, sanity } from './link-traffic.ts';
 import { FIRST_DROP, FIRST_MALFORMED, FIRST_UNFIT_CODE, Reason } from './reason.ts';
 
 const IP = DecodeCode.Ip;
@@ -136,7 +136,7 @@ export class Pipeline {
 
     if (packet.fragment === LATER) return this.#laterFragment(direction);
     const reason = packet.isIcmpError
-      ? this.#icmpError(direction)
+      ? this.#icmpError(nic, direction)
       : this.#flowOrRules(nic, direction);
     if (packet.fragment === FIRST) return this.#firstFragment(direction, reason);
     return reason;
@@ -178,16 +178,20 @@ export class Pipeline {
   /** A packet without a flow: the rules judge it, and it makes a flow when they allow it and it can start one. */
   #rules(nic: number, direction: number): number {
     const packet = this.packet;
-    const evaluation = this.evaluation;
     const kind = startKind(packet);
     if (kind === NEEDS_FLOW || (kind === PICK_UP && !this.#isPickingUp())) {
       return packet.protocol === TCP ? R.TcpNoFlow : R.IcmpNoFlow;
     }
-    const reason = evaluate(this.#image, nic, direction, packet, evaluation);
+    const reason = this.#askRules(nic, direction);
+    if (reason >= FIRST_DROP || kind === STATELESS || !this.evaluation.isStateful) return reason;
+    return this.#open(direction) ? reason : R.TableFull;
+  }
+
+  #askRules(nic: number, direction: number): number {
+    const reason = evaluate(this.#image, nic, direction, this.packet, this.evaluation);
     this.isEvaluated = true;
     this.#countRules();
-    if (reason >= FIRST_DROP || kind === STATELESS || !evaluation.isStateful) return reason;
-    return this.#open(direction) ? reason : R.TableFull;
+    return reason;
   }
 
   /** @returns false when the table has no room for another flow */
@@ -223,7 +227,8 @@ export class Pipeline {
   }
 
   /** An ICMP error passes only when the packet it quotes is of a live flow, going the other way. */
-  #icmpError(direction: number): number {
+  #icmpError(nic: number, direction: number): number {
+    if (isHostAdvice(this.packet)) return this.#askRules(nic, direction);
     if (quotedFlowKey(this.packet, direction, this.#key) === 0) return R.IcmpNoFlow;
     const flow = this.#flows.find(this.#key, this.#seconds);
     if (flow === NO_FLOW) return R.IcmpNoFlow;
