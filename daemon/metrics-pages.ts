@@ -78,16 +78,23 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** These pages and nothing else. */
+async function answerOnly(
+  pages: MetricsPages,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    if (await pages.answer(request, response)) return;
+    send(response, request.method === 'GET' ? 404 : 405, 'not here\n');
+  } catch {
+    response.destroy();
+  }
+}
+
 /** Serves the pages on TCP. @returns the listening server */
 export async function serveMetrics(pages: MetricsPages, listen: ListenAddress): Promise<Server> {
-  const server = createServer((request, response) => {
-    pages.answer(request, response).then(
-      (isAnswered) => {
-        if (!isAnswered) send(response, request.method === 'GET' ? 404 : 405, 'not here\n');
-      },
-      () => response.destroy(),
-    );
-  });
+  const server = createServer((request, response) => void answerOnly(pages, request, response));
   server.maxConnections = MAX_CONNECTIONS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;

@@ -20,10 +20,6 @@ export function ipProtocolName(protocol: number): string {
   return NAMES.get(protocol) ?? String(protocol);
 }
 
-export function protocolName(packet: Packet): string {
-  return ipProtocolName(packet.protocol);
-}
-
 /** One address from its four words; `isIpv4` says that only the last counts. */
 export function formatWords(
   isIpv4: boolean,

@@ -7,13 +7,21 @@ import { CaptureFileError } from '../../src/capture/capture-file-error.ts';
 import type { FrameSource } from '../../src/capture/frame.ts';
 import { linkTypeName } from '../../src/capture/link-type.ts';
 import { InterfaceCounter, RuleCounter } from '../../src/engine/counters.ts';
+import { ruleSlotName } from '../../src/engine/image-compile.ts';
 import { NO_RULE } from '../../src/engine/evaluate.ts';
-import { Reason, reasonNames } from '../../src/engine/reason.ts';
+import { FIRST_DROP, Reason, reasonNames } from '../../src/engine/reason.ts';
 import { FlowStat } from '../../src/flowtable/segment.ts';
 import { printedRuleName } from '../../src/policy/explain.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
-import { packetEndpoints, protocolName } from '../packet-text.ts';
-import { type OutputFormat, outputFormat, print, printJson, printTable } from '../output.ts';
+import { ipProtocolName, packetEndpoints } from '../packet-text.ts';
+import {
+  type OutputFormat,
+  outputFormat,
+  print,
+  printError,
+  printJson,
+  printTable,
+} from '../output.ts';
 import { Replay, type ReplayedFrame } from '../replay.ts';
 import { findNic } from './find-nic.ts';
 import { loadPolicy } from './load-policy.ts';
@@ -36,112 +44,156 @@ function decidingRule(replay: Replay): string | undefined {
   return list === undefined ? undefined : printedRuleName(list, rules[decidingStep] ?? NO_RULE);
 }
 
-function packetRecord(replay: Replay, frame: ReplayedFrame): Record<string, unknown> {
-  const isIp =
-    frame.reason !== Reason.UnsupportedLinkType && replay.pipeline.packet.ipVersion !== 0;
-  const ends = isIp ? packetEndpoints(replay.pipeline.packet) : undefined;
+/** One line of `--per-packet`. */
+interface PacketReport {
+  readonly number: number;
+  readonly time: string;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly access: 'Allow' | 'Deny';
+  readonly reason: string;
+  readonly ruleName: string | null;
+  readonly protocol: string | null;
+  readonly source: string | null;
+  readonly destination: string | null;
+  /** Bytes of the frame. */
+  readonly length: number;
+}
+
+function packetReport(replay: Replay, frame: ReplayedFrame, length: number): PacketReport {
+  const { packet } = replay.pipeline;
+  const isIp = frame.reason !== Reason.UnsupportedLinkType && packet.ipVersion !== 0;
+  const ends = isIp ? packetEndpoints(packet) : undefined;
   return {
     number: frame.number,
-    time: new Date(frame.timestamp).toISOString(),
+    time: formatTime(frame.timestamp),
     direction: DIRECTIONS[frame.direction],
     access: frame.isForwarded ? 'Allow' : 'Deny',
-    reason: reasonNames[frame.reason],
+    reason: reasonNames[frame.reason] ?? 'unknown',
     ruleName: decidingRule(replay) ?? null,
-    protocol: isIp ? protocolName(replay.pipeline.packet) : null,
+    protocol: isIp ? ipProtocolName(packet.protocol) : null,
     source: ends?.source ?? null,
     destination: ends?.destination ?? null,
-    length: replay.pipeline.packet.frameLength,
+    length,
   };
 }
 
-function printPacket(replay: Replay, frame: ReplayedFrame, format: OutputFormat): void {
-  const record = packetRecord(replay, frame);
-  if (format !== 'table') {
-    print(JSON.stringify(record));
-    return;
-  }
-  const what =
-    record['source'] === null
-      ? '-'
-      : `${String(record['protocol'])} ${String(record['source'])} > ${String(record['destination'])}`;
-  const rule = record['ruleName'] ?? '-';
-  print(
-    `${frame.number} ${String(record['time'])} ${String(record['direction'])} ${String(record['access'])} ` +
-      `${String(record['reason'])} ${String(rule)} ${what}`,
-  );
+/** RFC 3339; a capture may hold times that no calendar has. */
+function formatTime(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? '-' : date.toISOString();
 }
 
-function summary(replay: Replay, nic: string): Record<string, unknown> {
-  const { counters, flows } = replay;
-  const reasons = reasonNames.flatMap((reason, number) => {
-    const frames = replay.frames(number);
-    if (frames === 0) return [];
+function printPacket(report: PacketReport, format: OutputFormat): void {
+  if (format !== 'table') {
+    print(JSON.stringify(report));
+    return;
+  }
+  const { number, time, direction, access, reason, ruleName, protocol, source, destination } =
+    report;
+  const what = source === null ? '-' : `${protocol} ${source} > ${destination}`;
+  print(`${number} ${time} ${direction} ${access} ${reason} ${ruleName ?? '-'} ${what}`);
+}
+
+interface ReasonCount {
+  readonly reason: string;
+  readonly access: 'Allow' | 'Deny';
+  readonly inbound: number;
+  readonly outbound: number;
+}
+
+interface RuleCount {
+  readonly networkSecurityGroup: string;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly ruleName: string;
+  readonly hits: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+interface ReplaySummary {
+  readonly networkInterface: string;
+  readonly frames: number;
+  readonly bytes: number;
+  readonly forwarded: number;
+  readonly dropped: number;
+  readonly flows: { readonly live: number; readonly opened: number };
+  readonly reasons: readonly ReasonCount[];
+  readonly rules: readonly RuleCount[];
+}
+
+function reasonCounts(replay: Replay): ReasonCount[] {
+  return reasonNames.flatMap((reason, number) => {
+    if (replay.frames(number) === 0) return [];
     return [
       {
         reason,
-        access: number < Reason.RuleDeny ? 'Allow' : 'Deny',
-        inbound: counters.reasonFrames(0, number),
-        outbound: counters.reasonFrames(1, number),
+        access: number < FIRST_DROP ? ('Allow' as const) : ('Deny' as const),
+        inbound: replay.counters.reasonFrames(0, number),
+        outbound: replay.counters.reasonFrames(1, number),
       },
     ];
   });
-  const rules = replay.compiled.lists.flatMap((list) =>
+}
+
+function ruleCounts(replay: Replay): RuleCount[] {
+  const { lists, registry } = replay.compiled;
+  return lists.flatMap((list) =>
     list.rules.flatMap((rule, index) => {
-      const slot = replay.compiled.registry.rules.slotOf(
-        `${list.owner}|${DIRECTIONS[list.direction]}|${rule.name}`,
-      );
-      const hits = counters.rule(slot, RuleCounter.Hits);
+      const slot = registry.rules.slotOf(ruleSlotName(list, rule.name));
+      const hits = replay.counters.rule(slot, RuleCounter.Hits);
       if (hits === 0) return [];
       return [
         {
           networkSecurityGroup: list.owner,
           direction: DIRECTIONS[list.direction],
-          ruleName: printedRuleName(list, index),
+          ruleName: printedRuleName(list, index) ?? rule.name,
           hits,
-          packets: counters.rule(slot, RuleCounter.Packets),
-          bytes: counters.rule(slot, RuleCounter.Bytes),
+          packets: replay.counters.rule(slot, RuleCounter.Packets),
+          bytes: replay.counters.rule(slot, RuleCounter.Bytes),
         },
       ];
     }),
   );
+}
+
+function summary(replay: Replay, nic: string): ReplaySummary {
+  const { counters, flows } = replay;
+  const bytesIn = InterfaceCounter.BytesIn;
   return {
     networkInterface: nic,
     frames: replay.frame.number,
-    bytes:
-      counters.interface(0, InterfaceCounter.BytesIn) +
-      counters.interface(1, InterfaceCounter.BytesIn),
+    bytes: counters.interface(0, bytesIn) + counters.interface(1, bytesIn),
     forwarded: replay.total(true),
     dropped: replay.total(false),
     flows: { live: flows.size, opened: flows.stat(FlowStat.Inserts) },
-    reasons,
-    rules,
+    reasons: reasonCounts(replay),
+    rules: ruleCounts(replay),
   };
 }
 
-function printSummary(result: ReturnType<typeof summary>): void {
-  const flows = result['flows'] as { live: number; opened: number };
+function printSummary(result: ReplaySummary): void {
+  const { frames, forwarded, dropped, flows, reasons, rules } = result;
   print(
-    `${String(result['frames'])} frames = ${String(result['forwarded'])} forwarded + ${String(result['dropped'])} dropped; ` +
+    `${frames} frames = ${forwarded} forwarded + ${dropped} dropped; ` +
       `${flows.opened} flows opened, ${flows.live} live at the end`,
   );
   print('');
-  const reasons = result['reasons'] as {
-    reason: string;
-    access: string;
-    inbound: number;
-    outbound: number;
-  }[];
   printTable(
     ['reason', 'access', 'inbound', 'outbound'],
     reasons.map((row) => [row.reason, row.access, String(row.inbound), String(row.outbound)]),
   );
-  const rules = result['rules'] as Record<string, unknown>[];
   if (rules.length === 0) return;
   print('');
-  const columns = ['networkSecurityGroup', 'direction', 'ruleName', 'hits', 'packets', 'bytes'];
   printTable(
     ['security group', 'direction', 'rule', 'hits', 'packets', 'bytes'],
-    rules.map((row) => columns.map((column) => String(row[column]))),
+    rules.map((row) => [
+      row.networkSecurityGroup,
+      row.direction,
+      row.ruleName,
+      String(row.hits),
+      String(row.packets),
+      String(row.bytes),
+    ]),
   );
 }
 
@@ -168,11 +220,11 @@ function replayFile(file: string, options: ReplayCommandOptions): number {
         frame.reason === Reason.UnsupportedLinkType &&
         replay.frames(Reason.UnsupportedLinkType) === 1
       ) {
-        process.stderr.write(
-          `nsgd: ${file}: frame ${frame.number} has link type ${linkTypeName(source.linkType)}; only Ethernet is judged\n`,
+        printError(
+          `nsgd: ${file}: frame ${frame.number} has link type ${linkTypeName(source.linkType)}; only Ethernet is judged`,
         );
       }
-      if (options.perPacket) printPacket(replay, frame, format);
+      if (options.perPacket) printPacket(packetReport(replay, frame, source.length), format);
     }
   } catch (error) {
     if (!(error instanceof CaptureFileError)) throw error;

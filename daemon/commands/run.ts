@@ -34,10 +34,7 @@ async function run(options: RunOptions): Promise<void> {
     );
   }
   // Lines are written at once: what was logged before a crash is what explains it.
-  const log = pino(
-    { level: logLevel, base: {} },
-    pino.destination({ dest: 2, sync: true }),
-  );
+  const log = pino({ level: logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
   // Loaded here: the offline commands run without any native module.
   const { Daemon } = await import('../daemon.ts');
   let daemon: InstanceType<typeof Daemon>;

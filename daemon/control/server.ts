@@ -157,6 +157,8 @@ export class ControlServer {
     for (const flow of this.#handler.flows(limit)) {
       if (response.destroyed) return;
       if (response.write(`${JSON.stringify(flow)}\n`)) continue;
+      // The next line is made only when there is room for it.
+      // oxlint-disable-next-line no-await-in-loop
       await new Promise<void>((resolve) => {
         response.once('drain', resolve);
         response.once('close', resolve);

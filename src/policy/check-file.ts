@@ -41,16 +41,11 @@ export function checkFile(path: string, files: FileSource): readonly Problem[] {
   if (/^\uFEFF?\s*\{\s*"changeNumber"/.test(text)) return serviceTagProblems(text, path);
   const { document, problems } = readDocument(text, path);
   if (document === undefined) return problems;
-  switch (kindOf(document)) {
-    case 'service tags':
-      return serviceTagProblems(text, path);
-    case 'network security groups':
-      return readNsgFile(text, path).problems;
-    case 'configuration': {
-      const result = loadConfigurationText(text, path, files);
-      return result.ok ? result.warnings : result.problems;
-    }
-  }
+  const kind = kindOf(document);
+  if (kind === 'service tags') return serviceTagProblems(text, path);
+  if (kind === 'network security groups') return readNsgFile(text, path).problems;
+  const result = loadConfigurationText(text, path, files);
+  return result.ok ? result.warnings : result.problems;
 }
 
 function serviceTagProblems(text: string, path: string): readonly Problem[] {
