@@ -63,23 +63,28 @@ function hexDigit(code: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-/** The groups of the address that `ipv6At` reads; overwritten by every call. */
-const scratchGroups = new Uint16Array(8);
+/** The 16 bytes, in network order, of the address that `ipv6At` reads; overwritten by every call. */
+const scratch = new DataView(new ArrayBuffer(16));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+/** Where `::` stands when it does not. */
+const NO_GAP = 8;
 
 /**
- * Reads the groups of `text[0, end)` into `scratchGroups`, in the order written. Returns how many there are and the
- * index at which `::` stands (-1: nowhere), or undefined when the text is no address.
+ * Reads the groups of `text[0, end)` into `scratch`, in the order written. Returns how many there are, 0 to 8, plus 16
+ * times how many of them stand before `::` (`NO_GAP`: there is none), or -1 when the text is no address. Packed,
+ * because an object for each of 25,000 prefixes shows in the time a policy takes to load.
  */
-function ipv6Groups(text: string, end: number): { count: number; gap: number } | undefined {
+function ipv6Groups(text: string, end: number): number {
   let count = 0;
-  let gap = -1;
+  let gap = NO_GAP;
   let at = 0;
   if (text.startsWith('::')) {
     gap = 0;
     at = 2;
   }
   while (at < end) {
-    if (count === 8) return undefined;
+    if (count === 8) return NOT_AN_ADDRESS;
     const start = at;
     let group = 0;
     for (let digit = 0; at < end && (digit = hexDigit(text.charCodeAt(at))) !== -1; at++) {
@@ -87,38 +92,36 @@ function ipv6Groups(text: string, end: number): { count: number; gap: number } |
     }
     if (at < end && text.charCodeAt(at) === DOT) {
       const ipv4 = ipv4At(text, start, end);
-      if (ipv4 === NOT_AN_ADDRESS || count > 6) return undefined;
-      scratchGroups[count++] = Math.floor(ipv4 / 0x1_0000);
-      scratchGroups[count++] = ipv4 % 0x1_0000;
-      return { count, gap };
+      if (ipv4 === NOT_AN_ADDRESS || count > 6) return NOT_AN_ADDRESS;
+      scratch.setUint32(count * 2, ipv4);
+      return count + 2 + gap * 16;
     }
-    if (at === start || at - start > 4) return undefined;
-    scratchGroups[count++] = group;
-    if (at === end) return { count, gap };
-    if (text.charCodeAt(at++) !== COLON || at === end) return undefined;
+    if (at === start || at - start > 4) return NOT_AN_ADDRESS;
+    scratch.setUint16(count++ * 2, group);
+    if (at === end) break;
+    if (text.charCodeAt(at++) !== COLON || at === end) return NOT_AN_ADDRESS;
     if (text.charCodeAt(at) !== COLON) continue;
-    if (gap !== -1) return undefined;
+    if (gap !== NO_GAP) return NOT_AN_ADDRESS;
     gap = count;
     at++;
   }
-  return { count, gap };
+  return count + gap * 16;
 }
 
 /** IPv6 from `text[0, end)`, or undefined. */
 function ipv6At(text: string, end: number): bigint | undefined {
-  const groups = ipv6Groups(text, end);
-  if (groups === undefined) return undefined;
-  const { count, gap } = groups;
-  if (gap === -1 ? count !== 8 : count > 7) return undefined;
-  if (gap !== -1) {
-    scratchGroups.copyWithin(gap + 8 - count, gap, count);
-    scratchGroups.fill(0, gap, gap + 8 - count);
+  const packed = ipv6Groups(text, end);
+  if (packed === NOT_AN_ADDRESS) return undefined;
+  const count = packed % 16;
+  const gap = (packed - count) / 16;
+  if (gap === NO_GAP ? count !== 8 : count > 7) return undefined;
+  if (gap !== NO_GAP) {
+    const start = gap * 2;
+    const zeros = 16 - count * 2;
+    scratchBytes.copyWithin(start + zeros, start, count * 2);
+    scratchBytes.fill(0, start, start + zeros);
   }
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = scratchGroups;
-  // Exact numbers of 48, 48 and 32 bits: three conversions to bigint instead of eight.
-  const top = BigInt((a * 0x1_0000 + b) * 0x1_0000 + c);
-  const middle = BigInt((d * 0x1_0000 + e) * 0x1_0000 + f);
-  return (top << 80n) | (middle << 32n) | BigInt(g * 0x1_0000 + h);
+  return (scratch.getBigUint64(0) << 64n) | scratch.getBigUint64(8);
 }
 
 /** IPv6 address (RFC 4291 section 2.2, no zone) as an unsigned integer, or undefined. */
