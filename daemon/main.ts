@@ -2,6 +2,7 @@
  * nsgd: one executable. Every command is a file in commands/; this one knows their order, how errors end the process,
  * and nothing else.
  */
+import './no-inspector.ts';
 import { Command, CommanderError } from 'commander';
 import { addCheckCommand } from './commands/check.ts';
 import { addEffectiveCommand } from './commands/effective.ts';
@@ -15,9 +16,6 @@ import { addVerifyCommand } from './commands/verify.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
 import { printError } from './output.ts';
 import { version } from './version.ts';
-
-// Without a handler this signal opens Node's inspector on a local port: code execution for every local user.
-process.on('SIGUSR1', () => undefined);
 
 function createProgram(): Command {
   const program = new Command('nsgd')
