@@ -2,6 +2,7 @@
  * nsgd: one executable. Every command is a file in commands/; this one knows their order, how errors end the process,
  * and nothing else.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- imported for what it does
 import './no-inspector.ts';
 import { Command, CommanderError } from 'commander';
 import { addCheckCommand } from './commands/check.ts';

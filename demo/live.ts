@@ -10,9 +10,9 @@ import { type Scenario, SCENARIOS, type Stage, startServers, type Tuple } from '
 
 /** Families of which the demo shows the samples. */
 const SHOWN_METRICS = [
-  'interface_receive_packets_total',
-  'interface_transmit_packets_total',
-  'packets_passed_total',
+  'packets_received_total',
+  'packets_sent_total',
+  'packets_forwarded_total',
   'packets_dropped_total',
   'flows',
   'flows_opened_total',
