@@ -11,6 +11,9 @@ import { parseServiceTagFile } from './service-tags-file.ts';
 
 type FileKind = 'configuration' | 'network security groups' | 'service tags';
 
+/** What a NSG, a list of them, a template or a building block has at its top. */
+const EXPORT_KEYS = ['properties', 'securityRules', 'value', 'resources', 'parameters'];
+
 /** By the keys at the top. What is none of them is checked as a configuration: its errors name the keys it may have. */
 function kindOf(document: TextDocument): FileKind {
   const { root } = document;
@@ -18,11 +21,12 @@ function kindOf(document: TextDocument): FileKind {
   if (root.kind !== 'map') return 'configuration';
   const keys = new Set(root.entries.map(({ key }) => key));
   if (keys.has('changeNumber') && keys.has('values')) return 'service tags';
-  if (Object.keys(configurationSchema.shape).some((key) => keys.has(key))) return 'configuration';
-  const isExport = ['properties', 'securityRules', 'value', 'resources', '$schema'].some((key) =>
-    keys.has(key),
+  // Templates have a `$schema` too, so that key tells nothing.
+  const isConfiguration = Object.keys(configurationSchema.shape).some(
+    (key) => key !== '$schema' && keys.has(key),
   );
-  return isExport ? 'network security groups' : 'configuration';
+  const isExport = EXPORT_KEYS.some((key) => keys.has(key));
+  return isExport && !isConfiguration ? 'network security groups' : 'configuration';
 }
 
 /** Warnings are among the problems; sorted by file and position. */
@@ -36,7 +40,7 @@ export function checkFile(path: string, files: FileSource): readonly Problem[] {
       { file: path, line: 1, column: 1, code: 'FileNotReadable', message, severity: 'error' },
     ];
   }
-  if (/\.(?:bicep|tf)$/i.test(path)) return readNsgFile(text, path).problems;
+  if (/\.(?:bicep|tf|tf\.txt)$/i.test(path)) return readNsgFile(text, path).problems;
   // A tag file is larger than a configuration may be, so it is recognised before it is read as one.
   if (/^\uFEFF?\s*\{\s*"changeNumber"/.test(text)) return serviceTagProblems(text, path);
   const { document, problems } = readDocument(text, path);
