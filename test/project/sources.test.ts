@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/policy': ['src/capture', 'src/flowtable', 'src/engine'],
   daemon: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy'],
   bench: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
-  test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'bench', 'demo'],
+  test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon'],
   demo: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
