@@ -1,5 +1,5 @@
 /**
- * Frames, where they go.
+ * Frames, and where they go: what a capture writer or a memory takes from any source.
  */
 import { LinkType } from './frame.ts';
 

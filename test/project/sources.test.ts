@@ -115,9 +115,11 @@ describe('documents', () => {
       expect(nsgd.filter((name) => !commands.includes(`${name}.ts`))).toEqual([]);
     });
 
-    test('links only to files that exist', () => {
-      const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
-      expect(links.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
+    test('names only files that exist', () => {
+      const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)];
+      const paths = [...text.matchAll(/`((?:src|daemon|test|bench|demo|config)\/[\w./-]*)`/g)];
+      const named = [...links, ...paths].map(([, path = '']) => path);
+      expect(named.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
     });
   });
 });
