@@ -36,12 +36,14 @@ interface Block {
 
 /** Writes the nodes of one word's map, children first. */
 class WordTrie {
+  /** True once the trie would pass its end: what has been written is then of no use. */
+  isOverBudget = false;
   readonly #image: ImageWriter;
   readonly #map: WordMap;
   readonly #searchKeys: number;
   readonly #end: number;
 
-  /** Search nodes of up to `searchKeys` keys; gives up when the image passes `end` words. */
+  /** With search nodes of up to `searchKeys` keys, up to `end` words of the image. */
   constructor(image: ImageWriter, map: WordMap, searchKeys: number, end: number) {
     this.#image = image;
     this.#map = map;
@@ -49,8 +51,8 @@ class WordTrie {
     this.#end = end;
   }
 
-  /** Returns the entry that leads to the block; undefined when it gave up. */
-  write(block: Block, stride: number): number | undefined {
+  /** Returns the entry that leads to the block. */
+  write(block: Block, stride: number): number {
     const { first, last } = block;
     if (first === last) return this.#map.entries[first];
     if (last - first <= this.#searchKeys) return this.#writeSearch(first, last);
@@ -64,11 +66,12 @@ class WordTrie {
     return Entry.Node | (keys.length << Entry.CountShift) | node;
   }
 
-  #writeTable({ low, bits, first, last }: Block, stride: number): number | undefined {
+  #writeTable({ low, bits, first, last }: Block, stride: number): number {
     const { starts } = this.#map;
     const size = 2 ** (bits - stride);
     const entries = new Int32Array(2 ** stride);
-    if (this.#image.length + entries.length > this.#end) return undefined;
+    this.isOverBudget ||= this.#image.length + entries.length > this.#end;
+    if (this.isOverBudget) return 0;
     let from = first;
     for (let child = 0; child < entries.length; child++) {
       const childLow = low + child * size;
@@ -76,9 +79,7 @@ class WordTrie {
       let to = from;
       while (to < last && starts[to + 1] < childLow + size) to++;
       const block = { low: childLow, bits: bits - stride, first: from, last: to };
-      const entry = this.write(block, STRIDE);
-      if (entry === undefined) return undefined;
-      entries[child] = entry;
+      entries[child] = this.write(block, STRIDE);
     }
     return Entry.Node | this.#image.append(entries);
   }
@@ -88,14 +89,15 @@ class WordTrie {
 export function writeTrie(image: ImageWriter, map: WordMap, options: TrieOptions): number {
   const start = image.length;
   const all = { low: 0, bits: 32, first: 0, last: map.starts.length - 1 };
-  const write = (searchKeys: number, end: number): number | undefined =>
-    new WordTrie(image, map, searchKeys, end).write(all, options.rootBits);
   // A map that one search answers is not worth a table.
-  const fewKeys = map.starts.length <= MAX_SEARCH_KEYS + 1;
-  const root = fewKeys ? undefined : write(0, start + options.tableBudget);
-  if (root !== undefined) return root;
-  image.truncate(start);
-  return write(MAX_SEARCH_KEYS, Number.POSITIVE_INFINITY) ?? 0;
+  if (map.starts.length > MAX_SEARCH_KEYS + 1) {
+    const tables = new WordTrie(image, map, 0, start + options.tableBudget);
+    const root = tables.write(all, options.rootBits);
+    if (!tables.isOverBudget) return root;
+    image.truncate(start);
+  }
+  const trie = new WordTrie(image, map, MAX_SEARCH_KEYS, Number.POSITIVE_INFINITY);
+  return trie.write(all, options.rootBits);
 }
 
 /** A word map under construction: pieces are added in ascending order. */
@@ -155,7 +157,7 @@ class WideTrie {
       }
       piece = end + 1;
     }
-    // Few words are tables' own: the distinctions of IPv6 addresses are far apart.
+    // No budget for tables alone: at four words an address they would be many and nearly empty.
     return writeTrie(this.#image, map, {
       rootBits: word === 0 ? this.#rootBits : STRIDE,
       tableBudget: 0,

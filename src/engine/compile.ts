@@ -34,7 +34,7 @@ const MAX_SERVICE_WORDS = 1 << 24;
 const LARGE_LIST_RULES = 256;
 /** Words that the tables of an IPv4 trie may take per rule (1 KiB), and at least. */
 const TABLE_WORDS_PER_RULE = 256;
-const MIN_TABLE_WORDS = 4096;
+const MIN_TABLE_WORDS = 2048;
 
 const nextNumber = (point: number): number => point + 1;
 const nextBigint = (point: bigint): bigint => point + 1n;

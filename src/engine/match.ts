@@ -13,7 +13,7 @@ import {
   PROTOCOL_SHIFT,
   SERVICE_ROOT_BITS,
 } from './rule-set-layout.ts';
-import { MEMO_ENTRY_WORDS, type RuleSet } from './rule-set.ts';
+import { ADDRESS_MEMO_ENTRY_WORDS, MEMO_ENTRY_WORDS, type RuleSet } from './rule-set.ts';
 
 const NEXT_WORD = Entry.NextWord;
 const NEXT_WORD_BIT = Entry.NextWordBit;
@@ -30,6 +30,12 @@ const PORTLESS = NO_PORT << PORT_SHIFT;
 const PROTOCOL_LEFT = PROTOCOL_SHIFT;
 const IPV6 = PROTOCOL_IPV6;
 const MEMO_WORDS = MEMO_ENTRY_WORDS;
+const ADDRESS_MEMO_WORDS = ADDRESS_MEMO_ENTRY_WORDS;
+/** Odd multipliers of the two memos' hashes. */
+const HASH_0 = 0x9e37_79b1;
+const HASH_1 = 0x85eb_ca6b;
+const HASH_2 = 0xc2b2_ae35;
+const HASH_3 = 0x27d4_eb2f;
 const SIGN = 0x8000_0000 | 0;
 
 /** What `matchRule` returns when no rule matches. */
@@ -67,6 +73,43 @@ function walkNext(words: Int32Array, entry: number, word: number): number {
   return entry >= 0 ? entry : walk(words, entry & ~NEXT_WORD_BIT, TABLE_SHIFT, word);
 }
 
+/** Leaf of the packet's IPv6 source or destination, through the address memo. At most four walks. */
+function ipv6Leaf(ruleSet: RuleSet, root: number, packet: Packet, isSource: boolean): number {
+  if (root >= 0) return root;
+  const word0 = isSource ? packet.src0 : packet.dst0;
+  const word1 = isSource ? packet.src1 : packet.dst1;
+  const word2 = isSource ? packet.src2 : packet.dst2;
+  const word3 = isSource ? packet.src3 : packet.dst3;
+  const memo = ruleSet.addressMemo;
+  const hash =
+    Math.imul(word0, HASH_0) ^
+    Math.imul(word1, HASH_1) ^
+    Math.imul(word2, HASH_2) ^
+    Math.imul(word3 ^ root, HASH_3);
+  const slot = ((hash ^ (hash >>> 15)) & ruleSet.addressMemoMask) * ADDRESS_MEMO_WORDS;
+  if (
+    memo[slot] === word0 &&
+    memo[slot + 1] === word1 &&
+    memo[slot + 2] === word2 &&
+    memo[slot + 3] === word3 &&
+    memo[slot + 4] === root
+  ) {
+    return memo[slot + 5];
+  }
+  const words = ruleSet.words;
+  let entry = walk(words, root, ruleSet.addressShift, word0);
+  entry = walkNext(words, entry, word1);
+  entry = walkNext(words, entry, word2);
+  entry = walkNext(words, entry, word3);
+  memo[slot] = word0;
+  memo[slot + 1] = word1;
+  memo[slot + 2] = word2;
+  memo[slot + 3] = word3;
+  memo[slot + 4] = root;
+  memo[slot + 5] = entry;
+  return entry;
+}
+
 /** Lowest bit set in three vectors, or -1. At most all their words, typically a few. */
 function firstCommonRule(ruleSet: RuleSet, a: number, b: number, c: number): number {
   const words = ruleSet.words;
@@ -87,7 +130,7 @@ function firstCommonRule(ruleSet: RuleSet, a: number, b: number, c: number): num
 /** The same through the memo of the list. */
 function rememberedRule(ruleSet: RuleSet, a: number, b: number, c: number): number {
   const memo = ruleSet.memo;
-  const hash = Math.imul(a, 0x9e37_79b1) ^ Math.imul(b, 0x85eb_ca6b) ^ Math.imul(c, 0xc2b2_ae35);
+  const hash = Math.imul(a, HASH_0) ^ Math.imul(b, HASH_1) ^ Math.imul(c, HASH_2);
   const slot = ((hash ^ (hash >>> 15)) & ruleSet.memoMask) * MEMO_WORDS;
   if (memo[slot] === a && memo[slot + 1] === b && memo[slot + 2] === c) return memo[slot + 3];
   const rule = firstCommonRule(ruleSet, a, b, c);
@@ -138,14 +181,8 @@ export function matchRule(ruleSet: RuleSet, packet: Packet): number {
     source = walk(words, ruleSet.sourceIpv4, shift, packet.src3);
     destination = walk(words, ruleSet.destinationIpv4, shift, packet.dst3);
   } else if (packet.ipVersion === 6) {
-    source = walk(words, ruleSet.sourceIpv6, shift, packet.src0);
-    source = walkNext(words, source, packet.src1);
-    source = walkNext(words, source, packet.src2);
-    source = walkNext(words, source, packet.src3);
-    destination = walk(words, ruleSet.destinationIpv6, shift, packet.dst0);
-    destination = walkNext(words, destination, packet.dst1);
-    destination = walkNext(words, destination, packet.dst2);
-    destination = walkNext(words, destination, packet.dst3);
+    source = ipv6Leaf(ruleSet, ruleSet.sourceIpv6, packet, true);
+    destination = ipv6Leaf(ruleSet, ruleSet.destinationIpv6, packet, false);
     protocol |= IPV6;
   } else {
     return NO_RULE;

@@ -12,6 +12,12 @@ const MEMO_MAX_ENTRIES = 1 << 15;
 /** Words of a memo entry: source vector, destination vector, service vector, answer. */
 export const MEMO_ENTRY_WORDS = 4;
 
+/** Entries of the address memo, for short lists and for those that have a memo. */
+const FEW_ADDRESSES = 16;
+const MANY_ADDRESSES = 1 << 12;
+/** Words of an address memo entry: the address, the root of its trie, the leaf, and two that align it. */
+export const ADDRESS_MEMO_ENTRY_WORDS = 8;
+
 function memoEntryCount(ruleCount: number, isMerged: boolean): number {
   if (ruleCount < MEMO_MIN_RULES || !isMerged) return 0;
   const wanted = ruleCount * MEMO_ENTRIES_PER_RULE;
@@ -42,6 +48,13 @@ export class RuleSet {
   readonly memo: Int32Array;
   /** Number of memo entries minus 1; -1 when there is no memo. */
   readonly memoMask: number;
+  /**
+   * Direct-mapped leaves by IPv6 address, because walking 128 bits costs several times what 32 cost and one side of
+   * most packets is one of few addresses. A stored root is negative, so zeros mean empty.
+   */
+  readonly addressMemo: Int32Array;
+  /** Number of address memo entries minus 1. */
+  readonly addressMemoMask: number;
 
   /**
    * The image that starts `offset` words into `segment`. Everything that matching relies on is checked here.
@@ -67,5 +80,8 @@ export class RuleSet {
     const entries = memoEntryCount(this.ruleCount, this.service !== 0);
     this.memo = new Int32Array(entries * MEMO_ENTRY_WORDS).fill(-1);
     this.memoMask = entries - 1;
+    const addresses = this.ruleCount < MEMO_MIN_RULES ? FEW_ADDRESSES : MANY_ADDRESSES;
+    this.addressMemo = new Int32Array(addresses * ADDRESS_MEMO_ENTRY_WORDS);
+    this.addressMemoMask = addresses - 1;
   }
 }
