@@ -41,7 +41,7 @@ export class Evaluation {
   readonly rules = new Int32Array(EVALUATION_STEPS);
   /** Counter slot of that rule, or `NO_RULE`. */
   readonly slots = new Int32Array(EVALUATION_STEPS);
-  /** Step whose rule decided: the one that denied, or the last that allowed; `NO_RULE` when there was none. */
+  /** Step whose rule decided: the one that denied, or the last that allowed; `NO_RULE` when no rule did. */
   decidingStep = NO_RULE;
 }
 
@@ -77,7 +77,11 @@ export function evaluate(
     const list = image.words[at + STAGE0 + step - 1];
     if (list < 0) continue;
     const word = matchStep(image, list, packet, evaluation, step);
-    if (word === NO_RULE || (word & RULE_ALLOW) === 0) return RULE_DENY;
+    if (word === NO_RULE) {
+      evaluation.decidingStep = NO_RULE;
+      return RULE_DENY;
+    }
+    if ((word & RULE_ALLOW) === 0) return RULE_DENY;
   }
   return RULE;
 }

@@ -15,13 +15,14 @@ import {
   LIST_WORDS,
   Nic,
   NIC_WORDS,
+  RULE_SLOT_MASK,
 } from './image-layout.ts';
+import { MAX_NICS, MAX_RULE_SLOTS } from './counters.ts';
+import { BrokenImageError } from './rule-set-check.ts';
 import { RuleSet } from './rule-set.ts';
 
 /** No NIC of the wire has this address. */
 export const NO_NIC = -1;
-
-const NICS_MAX = 4096;
 
 export class PolicyImageError extends Error {
   readonly code = 'POLICY_IMAGE_BROKEN';
@@ -61,7 +62,7 @@ export class PolicyImage {
     this.nicsAt = head(Header.NicsAt);
     this.#addressesAt = head(Header.AddressesAt);
     const listCount = head(Header.ListCount);
-    check(this.nicCount >= 0 && this.nicCount <= NICS_MAX, 'NIC count');
+    check(this.nicCount >= 0 && this.nicCount <= MAX_NICS, 'NIC count');
     check(entries >= 4 && (entries & (entries - 1)) === 0, 'address entries');
     check(fits(this.nicsAt, this.nicCount * NIC_WORDS, length), 'NIC records');
     check(fits(this.#addressesAt, entries * ADDRESS_WORDS, length), 'address table');
@@ -89,19 +90,26 @@ export class PolicyImage {
       const ruleCount = this.words[row + List.RuleCount];
       const ruleWordsAt = this.words[row + List.RuleWordsAt];
       check(fits(ruleWordsAt, ruleCount, length), `rule words of list ${list}`);
+      this.#checkRuleWords(ruleWordsAt, ruleCount);
       this.ruleWordsAt[list] = ruleWordsAt;
-      const ruleSet = new RuleSet(this.words, this.words[row + List.RuleSetAt]);
+      const ruleSet = loadRuleSet(this.words, this.words[row + List.RuleSetAt]);
       check(ruleSet.ruleCount === ruleCount, `rule count of list ${list}`);
       ruleSets.push(ruleSet);
     }
     return ruleSets;
   }
 
+  #checkRuleWords(at: number, count: number): void {
+    for (let word = at; word < at + count; word++) {
+      check((this.words[word] & RULE_SLOT_MASK) < MAX_RULE_SLOTS, `counter slot in word ${word}`);
+    }
+  }
+
   #checkNics(listCount: number): void {
     for (let nic = 0; nic < this.nicCount; nic++) {
       const at = this.nicsAt + nic * NIC_WORDS;
       const counterIndex = this.words[at + Nic.CounterIndex];
-      check(counterIndex >= 0 && counterIndex < NICS_MAX, `counter index of NIC ${nic}`);
+      check(counterIndex >= 0 && counterIndex < MAX_NICS, `counter index of NIC ${nic}`);
       for (let word = Nic.Platform; word < Nic.Platform + 6; word++) {
         const list = this.words[at + word];
         check(list >= -1 && list < listCount, `rule list of NIC ${nic}`);
@@ -164,6 +172,16 @@ export class PolicyImage {
 function isGroupAddress(packet: Packet): boolean {
   if (packet.ipVersion === 6) return packet.dst0 >>> 24 === 0xff;
   return packet.dst3 >>> 28 === 0xe || packet.dst3 === -1;
+}
+
+/** @throws PolicyImageError where there is no sound rule set */
+function loadRuleSet(words: Int32Array, at: number): RuleSet {
+  try {
+    return new RuleSet(words, at);
+  } catch (error) {
+    if (!(error instanceof BrokenImageError)) throw error;
+    throw new PolicyImageError(`policy image: ${error.message}`, { cause: error });
+  }
 }
 
 function check(isTrue: boolean, what: string): void {
