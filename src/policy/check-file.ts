@@ -6,7 +6,8 @@ import { configurationSchema } from './configuration-schema.ts';
 import { readDocument, type TextDocument } from './document.ts';
 import { type FileSource, loadConfigurationText } from './load.ts';
 import { readNsgFile } from './nsg-file.ts';
-import type { Problem } from './problem.ts';
+import { lintPolicy } from './lint.ts';
+import { type Problem, sortProblems } from './problem.ts';
 import { parseServiceTagFile } from './service-tags-file.ts';
 
 type FileKind = 'configuration' | 'network security groups' | 'service tags';
@@ -49,7 +50,8 @@ export function checkFile(path: string, files: FileSource): readonly Problem[] {
   if (kind === 'service tags') return serviceTagProblems(text, path);
   if (kind === 'network security groups') return readNsgFile(text, path).problems;
   const result = loadConfigurationText(text, path, files);
-  return result.ok ? result.warnings : result.problems;
+  if (!result.ok) return result.problems;
+  return sortProblems([...result.warnings, ...lintPolicy(result.configuration, result.policy)]);
 }
 
 function serviceTagProblems(text: string, path: string): readonly Problem[] {

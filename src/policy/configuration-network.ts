@@ -94,6 +94,12 @@ export function readVirtualNetwork(
   names: ReferableNames,
 ): VirtualNetwork {
   const path = ['virtualNetwork'];
+  if (reader.document.root.kind === 'map' && reader.document.nodeAt(path) === undefined) {
+    const message =
+      'there is no virtualNetwork, so the tag VirtualNetwork stands for 168.63.129.16 alone and Internet for all ' +
+      'public addresses; add virtualNetwork: { addressSpace: [...] }';
+    reader.warning([], 'MissingProperty', message);
+  }
   const written = reader.section(virtualNetworkSchema.omit({ subnets: true }).loose(), path);
   reader.checkKeys(virtualNetworkSchema, path);
   const addressSpace = parsePrefixes(reader, written?.addressSpace ?? [], [

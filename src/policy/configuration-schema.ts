@@ -155,7 +155,7 @@ const networkSecurityGroupShape = z.union([
 
 export const configurationSchema = z.strictObject({
   $schema: z.string().optional(),
-  virtualNetwork: virtualNetworkSchema,
+  virtualNetwork: virtualNetworkSchema.optional(),
   networkSecurityGroups: z.array(networkSecurityGroupShape).optional(),
   applicationSecurityGroups: z.array(applicationSecurityGroupSchema).optional(),
   networkInterfaces: z.array(networkInterfaceSchema).optional(),
