@@ -53,7 +53,6 @@ async function perform(lab: Lab): Promise<number> {
   const account = new Account();
   for (const scenario of SCENARIOS) {
     // One after another: each attempt meets the state that the ones before have left.
-    // oxlint-disable-next-line no-await-in-loop
     await attempt(account, scenario, stage);
   }
   say('');

@@ -149,7 +149,6 @@ export class Lab {
   async close(): Promise<void> {
     for (const started of this.#processes.toReversed()) {
       // Servers end after their clients, the daemon after both: one after another.
-      // oxlint-disable-next-line no-await-in-loop
       await started.stop().catch(() => undefined);
     }
     this.#remove();

@@ -249,7 +249,6 @@ async function* pattern(count: number, rate: number): AsyncGenerator<Uint8Array>
     const length = Math.min(Math.floor(allowed) - sent, BLOCK.length - PATTERN_LENGTH);
     if (length <= 0) {
       // A paced stream waits between writes; that is the purpose.
-      // oxlint-disable-next-line no-await-in-loop
       await sleep(TICK_MS);
       continue;
     }

@@ -17,11 +17,9 @@ export async function waitFor<T>(
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     // One probe after another is the point.
-    // oxlint-disable-next-line no-await-in-loop
     const value = await probe();
     if (value !== undefined) return value;
     if (Date.now() >= deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    // oxlint-disable-next-line no-await-in-loop
     await sleep(POLL_MS);
   }
 }
