@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { problemsOf } from '../helpers/load-text.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 
 /** Which of our folders each may import from, besides itself: what a packet has passed through before. */
@@ -97,6 +98,12 @@ describe('documents', () => {
     expect(targets).toEqual(
       expect.arrayContaining(['setup', 'build', 'lint', 'test', 'demo', 'bench', 'check']),
     );
+  });
+
+  test('the configuration that README shows has no problem', () => {
+    const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
+    expect(yaml).toContain('securityRules');
+    expect(problemsOf(yaml)).toEqual([]);
   });
 
   describe.each(DOCUMENTS)('%s', (document) => {
