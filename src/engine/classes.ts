@@ -50,7 +50,7 @@ export function distinctLists<T extends number | bigint>(
   const indexOf = inputs.map((list) => {
     const known = byIdentity.get(list);
     if (known !== undefined) return known;
-    const outline = `${list.length} ${list[0]?.join() ?? ''} ${list.at(-1)?.join() ?? ''}`;
+    const outline = `${list.length} ${list.at(0)?.[0]} ${list.at(-1)?.[1]}`;
     const candidates = byOutline.get(outline) ?? [];
     let index = candidates.find((candidate) => isSameList(lists[candidate], list));
     if (index === undefined) {

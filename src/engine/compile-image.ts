@@ -33,6 +33,12 @@ export class ImageWriter {
     return offset;
   }
 
+  /** True when the image has these words at the offset. */
+  hasAt(offset: number, words: Int32Array): boolean {
+    for (let i = 0; i < words.length; i++) if (this.#words[offset + i] !== words[i]) return false;
+    return true;
+  }
+
   set(offset: number, word: number): void {
     this.#words[offset] = word;
   }

@@ -24,16 +24,25 @@ export class VectorShape {
   ): Int32Array[] {
     const rulesOf = Array.from({ length: setCount }, (): number[] => []);
     for (const [rule, set] of setOf.entries()) rulesOf[set].push(rule);
+    // Sets of many rules, "any" above all, are in many classes: their bits are gathered once.
+    const gathered = rulesOf.map((rules) =>
+      rules.length > this.detailWords ? this.#add(rules, new Int32Array(this.length)) : undefined,
+    );
     return members.map((sets) => {
       const vector = new Int32Array(this.length);
       for (const set of sets) {
-        for (const rule of rulesOf[set]) {
-          vector[this.summaryWords + (rule >>> 5)] |= 1 << (rule & 31);
-        }
+        const bits = gathered[set];
+        if (bits === undefined) this.#add(rulesOf[set], vector);
+        else for (let i = 0; i < this.length; i++) vector[i] |= bits[i];
       }
       this.summarize(vector);
       return vector;
     });
+  }
+
+  #add(rules: readonly number[], vector: Int32Array): Int32Array {
+    for (const rule of rules) vector[this.summaryWords + (rule >>> 5)] |= 1 << (rule & 31);
+    return vector;
   }
 
   /** Sets the summary of a vector from its detail words. */
@@ -55,16 +64,10 @@ function hashOf(vector: Int32Array): number {
   return hash;
 }
 
-function isEqual(a: Int32Array, b: Int32Array): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
 /** Writes vectors, equal ones once. */
 export class VectorWriter {
   readonly #image: ImageWriter;
-  readonly #written: { readonly vector: Int32Array; readonly offset: number }[] = [];
-  readonly #byHash = new Map<number, number[]>();
+  readonly #offsetsByHash = new Map<number, number[]>();
 
   constructor(image: ImageWriter) {
     this.#image = image;
@@ -73,14 +76,11 @@ export class VectorWriter {
   /** Offset of the vector in the image. */
   write(vector: Int32Array): number {
     const hash = hashOf(vector);
-    const candidates = this.#byHash.get(hash) ?? [];
-    for (const index of candidates) {
-      const known = this.#written[index];
-      if (isEqual(known.vector, vector)) return known.offset;
-    }
+    const candidates = this.#offsetsByHash.get(hash) ?? [];
+    const known = candidates.find((offset) => this.#image.hasAt(offset, vector));
+    if (known !== undefined) return known;
     const offset = this.#image.append(vector);
-    const index = this.#written.push({ vector: vector.slice(), offset }) - 1;
-    this.#byHash.set(hash, [...candidates, index]);
+    this.#offsetsByHash.set(hash, [...candidates, offset]);
     return offset;
   }
 }
