@@ -135,11 +135,14 @@ export class Pipeline {
     this.nic = nic;
 
     if (packet.fragment === LATER) return this.#laterFragment(direction);
-    const reason = packet.isIcmpError
+    if (packet.fragment === FIRST) return this.#firstFragment(nic, direction);
+    return this.#wholePacket(nic, direction);
+  }
+
+  #wholePacket(nic: number, direction: number): number {
+    return this.packet.isIcmpError
       ? this.#icmpError(nic, direction)
       : this.#flowOrRules(nic, direction);
-    if (packet.fragment === FIRST) return this.#firstFragment(direction, reason);
-    return reason;
   }
 
   /** Frames that carry no IP packet, and IP packets that are unfit. */
@@ -237,11 +240,13 @@ export class Pipeline {
     return R.Related;
   }
 
-  #firstFragment(direction: number, reason: number): number {
-    const access = reason < FIRST_DROP ? 1 : 0;
-    const code = this.#fragments.first(this.packet, direction, access, this.#seconds);
-    if (code === FragmentCode.Allow || code === FragmentCode.Deny) return reason;
-    return R.FragmentInvalid;
+  /** Judged like a whole packet; its verdict is kept for the others. */
+  #firstFragment(nic: number, direction: number): number {
+    const fragments = this.#fragments;
+    if (!fragments.isNew(this.packet, direction, this.#seconds)) return R.FragmentInvalid;
+    const reason = this.#wholePacket(nic, direction);
+    fragments.note(this.packet, direction, reason < FIRST_DROP ? 1 : 0, this.#seconds);
+    return reason;
   }
 
   #laterFragment(direction: number): number {
