@@ -85,7 +85,7 @@ const IPV4_PROBES = around(IPV4_BLOCKS, (bound) => [bound - 1, bound, bound + 1]
 const IPV6_PROBES = around(IPV6_BLOCKS, (bound) => [bound - 1n, bound, bound + 1n])
   .filter((address) => address >= 0n && address <= IPV6_MAX)
   .map(signedWords);
-const PORT_PROBES = around(PORT_RANGES, (bound) => [bound - 1, bound, bound + 1]).filter(
+const PORT_PROBES = around<number>(PORT_RANGES, (bound) => [bound - 1, bound, bound + 1]).filter(
   (port) => port >= 0 && port <= 65_535,
 );
 
