@@ -183,12 +183,14 @@ describe('hostile fragments', () => {
     });
   });
 
-  test('10: a chain that ends exactly with the first fragment has no upper layer', () => {
-    const frame = buildFrame({
-      ip: { ...V6, protocol: 6, extensions: [fragmentExtension(0, true), { type: 60 }] },
-    });
-    expect(decodeFrame(frame).name).toBe('fragment_tiny');
-  });
+  test.each([6, 17, 58])(
+    '10: a chain that ends exactly with the first fragment has no upper layer: protocol %i',
+    (protocol) => {
+      const extensions = [fragmentExtension(0, true), { type: 60 }];
+      const frame = buildFrame({ ip: { ...V6, protocol, extensions } });
+      expect(decodeFrame(frame).name).toBe('fragment_tiny');
+    },
+  );
 
   test('7: an atomic fragment with a broken chain is malformed, not tiny', () => {
     const frame = buildFrame({

@@ -12,7 +12,10 @@ import {
 } from './frames.ts';
 
 export const V4 = { src: '192.0.2.1', dst: '198.51.100.2' } as const;
-export const V6 = { src: '2001:db8::1', dst: '2001:db8:ffff::2' } as const;
+export const V6 = {
+  src: '2001:db8:1:2:3:4:5:6',
+  dst: '2001:db8:a:b:c:d:e:f',
+} as const;
 /** Pad1, PadN and a router alert: a well-formed options body. */
 const OPTIONS = [0, 1, 1, 0, 5, 2, 0, 0, 0, 0];
 
@@ -24,7 +27,7 @@ function part(spec: FrameSpec, size: number, index: number): Uint8Array {
 
 const tcp4 = buildFrame({
   ip: V4,
-  tcp: { srcPort: 40000, dstPort: 443, flags: 'PA', sequence: 0x89abcdef },
+  tcp: { srcPort: 40000, dstPort: 443, flags: 'PA', sequence: 0x89abcdef, acknowledgment: 7 },
   payload: 'GET',
 });
 const udp6 = buildFrame({
@@ -50,6 +53,11 @@ export const ipSeeds: Readonly<Record<string, Uint8Array>> = {
   'IPv4 first fragment': part({ ip: V4, ...bigUdp }, 48, 0),
   'IPv4 later fragment': part({ ip: V4, ...bigUdp }, 48, 1),
   'IPv4 ICMP error': buildIcmpError({ ...V4, type: 3, code: 1, quoted: tcp4 }),
+  'IPv4 ICMP error about an echo': buildIcmpError({
+    ...V4,
+    type: 11,
+    quoted: buildFrame({ ip: V4, icmp: { type: 8, id: 5 } }),
+  }),
   'IPv4 ESP': buildFrame({ ip: { ...V4, protocol: 50 }, raw: [0, 0, 0, 1, 0, 0, 0, 1] }),
   'VLAN IPv4 UDP': buildFrame({ vlans: [{ vid: 7 }], ip: V4, udp: { srcPort: 1, dstPort: 2 } }),
   'QinQ IPv6 TCP': buildFrame({

@@ -61,6 +61,14 @@ describe('ethernet', () => {
     expect(decodeFrame(buildFrame({ dstMac, etherType: 0x0026, raw: [0x42] })).name).toBe(code);
   });
 
+  test('a tagged frame may end with its EtherType', () => {
+    const frame = hexBytes('020000000002 020000000001 8100 0005 88b5');
+    expect(decodeFrame(frame)).toMatchObject({
+      name: 'unknown_ether_type',
+      packet: { vlanOuter: 5, etherType: 0x88b5 },
+    });
+  });
+
   test('link-local wins over IP: it is not forwarded whatever it carries', () => {
     const frame = buildFrame({ dstMac: '01:80:c2:00:00:03', ip: V4, ...UDP });
     expect(decodeFrame(frame).name).toBe('link_local');

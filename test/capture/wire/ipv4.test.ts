@@ -106,6 +106,7 @@ describe('ipv4', () => {
     ['timestamp', { options: [68, 8, 5, 0, 0, 0, 0, 0] }, 'ip'],
     ['router alert', { options: [148, 4, 0, 0] }, 'ip'],
     ['end of options before rubbish', { options: [0, 7, 0, 0] }, 'ip'],
+    ['an option of two bytes at the end', { options: [1, 1, 30, 2] }, 'ip'],
     ['an option up to the last byte', { options: [1, 7, 3, 4] }, 'ip'],
     ['loose source route', { options: [131, 7, 4, 192, 0, 2, 9] }, 'ipv4_source_route'],
     ['strict source route', { options: [137, 7, 4, 192, 0, 2, 9] }, 'ipv4_source_route'],
@@ -116,6 +117,12 @@ describe('ipv4', () => {
     ['option type in the last byte', { options: [1, 1, 1, 7] }, 'malformed_ipv4_options'],
   ])('header: %s', (_name, fields, code) => {
     expect(decodeFrame(buildFrame({ ip: { ...V4, ...fields }, ...UDP })).name).toBe(code);
+  });
+
+  test('header: an option type in the last byte of the frame', () => {
+    expect(decodeFrame(buildFrame({ ip: { ...V4, options: [1, 1, 1, 7] } })).name).toBe(
+      'malformed_ipv4_options',
+    );
   });
 
   test('a wrong bit anywhere in the header is seen by the checksum or an earlier check', () => {

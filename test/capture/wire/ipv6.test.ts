@@ -47,6 +47,8 @@ describe('ipv6', () => {
     ['none', [], 0],
     ['hop-by-hop', [HOP_BY_HOP], 8],
     ['hop-by-hop of 16 bytes', [{ type: 0, body: [5, 2, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0, 0, 0] }], 16],
+    ['hop-by-hop, Pad1 before an option', [{ type: 0, body: [0, 5, 2, 0, 0, 0] }], 8],
+    ['hop-by-hop, option without data last', [{ type: 0, body: [1, 2, 0, 0, 1, 0] }], 8],
     ['segment routing', [SEGMENTS], 8],
     [
       'all in order',
@@ -106,6 +108,23 @@ describe('ipv6', () => {
     ]);
   });
 
+  test('what follows the header of a later fragment is data, whatever it names', () => {
+    for (const type of [43, 60]) {
+      const ip = { ...V6, protocol: type, extensions: [fragmentExtension(64, false)] };
+      const { name, packet } = decodeFrame(buildFrame({ ip, raw: [6, 0, 0, 0, 0, 0, 0, 0, 1] }));
+      expect(name).toBe('ip');
+      expect(packet).toMatchObject({ protocol: type, l4Offset: 62, l4Length: 9, hasPorts: false });
+    }
+  });
+
+  test('a chain may end with the packet', () => {
+    const ip = { ...V6, protocol: 59, extensions: [DESTINATION] };
+    expect(decodeFrame(buildFrame({ ip }))).toMatchObject({
+      name: 'ip',
+      packet: { protocol: 59, l4Length: 0 },
+    });
+  });
+
   test('an atomic fragment is a whole packet', () => {
     const { name, packet } = decodeFrame(chainOf(fragmentExtension(0, false, 7)));
     expect(name).toBe('ip');
@@ -132,6 +151,33 @@ describe('ipv6', () => {
       'payload ends inside an extension header',
       buildFrame({ ip: { ...V6, extensions: [DESTINATION], payloadLength: 7 }, ...UDP }),
       'malformed_ipv6',
+    ],
+    [
+      'options header missing at the end of the frame',
+      buildFrame({ ip: { ...V6, protocol: 60, extensions: [DESTINATION] } }),
+      'malformed_ipv6',
+    ],
+    [
+      'fragment header missing at the end of the frame',
+      buildFrame({ ip: { ...V6, protocol: 44 } }),
+      'malformed_ipv6',
+    ],
+    [
+      'fragment header of 7 bytes',
+      buildFrame({ ip: { ...V6, protocol: 44 }, raw: new Uint8Array(7) }),
+      'malformed_ipv6',
+    ],
+    [
+      'hop-by-hop option type in the last byte of the frame',
+      buildFrame({
+        ip: { ...V6, protocol: 59, extensions: [{ type: 0, body: [1, 3, 0, 0, 0, 5] }] },
+      }),
+      'malformed_ipv6',
+    ],
+    [
+      'atomic fragment without an ICMPv6 message',
+      buildFrame({ ip: { ...V6, protocol: 58, extensions: [fragmentExtension(0, false)] } }),
+      'malformed_icmp',
     ],
     ['extension header beyond the payload', chainOf({ type: 60, length: 2 }), 'malformed_ipv6'],
     ['hop-by-hop option beyond its header', chainOf({ type: 0, body: [5, 9] }), 'malformed_ipv6'],

@@ -59,6 +59,17 @@ describe('udp', () => {
     }
   });
 
+  test('impossible length: a frame that ends inside the header', () => {
+    for (let length = 0; length < 8; length++) {
+      for (const ip of [V4, V6]) {
+        const raw = new Uint8Array(length);
+        expect(decodeFrame(buildFrame({ ip: { ...ip, protocol: 17 }, raw })).name).toBe(
+          'malformed_udp',
+        );
+      }
+    }
+  });
+
   test('a first fragment announces the length of the whole datagram', () => {
     const ip = { ...V4, moreFragments: true };
     const frame = buildFrame({ ip, udp: { ...PORTS, length: 4000 } });
