@@ -23,9 +23,11 @@ export function curl(host: Host, url: string): string {
 
 export function ping(host: Host, address: string): string {
   const options = ['-n', '-q', '-c', '2', '-i', '0.2', '-W', String(PATIENCE_SECONDS)];
-  const { status } = run(host, 'ping', ...options, address);
+  const { status, stdout } = run(host, 'ping', ...options, address);
   if (status === 0) return ANSWERED;
-  return status === PING_SILENT ? SILENCE : `ping exit ${String(status)}`;
+  // Without its summary ping did not run at all.
+  const hasRun = stdout.includes('packets transmitted');
+  return hasRun && status === PING_SILENT ? SILENCE : `ping exit ${String(status)}`;
 }
 
 /** Sends a datagram to an echo server. */
