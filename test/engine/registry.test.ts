@@ -54,7 +54,7 @@ describe('SlotRegistry', () => {
   test('the last slot can be full and all of it replaced', () => {
     const registry = new SlotRegistry(3, 'rules');
     registry.assign(new Set(['a', 'b', 'c']));
-    expect(registry.assign(new Set(['d', 'e', 'f'])).toSorted()).toEqual([0, 1, 2]);
+    expect(new Set(registry.assign(new Set(['d', 'e', 'f'])))).toEqual(new Set([0, 1, 2]));
   });
 
   test('a copy goes its own way', () => {
