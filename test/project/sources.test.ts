@@ -27,6 +27,7 @@ const TEXT_FILE = /\.(?:ts|js|json|ya?ml|md|service|conf|sh)$/;
 const HEADER_LENGTH_MIN = 30;
 
 function filesBelow(folder: string): string[] {
+  if (!existsSync(join(projectRoot, folder))) return [];
   return readdirSync(join(projectRoot, folder), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)));
@@ -48,7 +49,7 @@ function importsOf(file: string): string[] {
 
 const sources = FOLDERS.flatMap(filesBelow).filter((file) => file.endsWith('.ts'));
 const texts = [
-  ...['src', 'daemon', 'test', 'bench', 'demo', 'config', 'systemd', 'scripts'].flatMap(filesBelow),
+  ...[...FOLDERS, 'config', 'scripts', 'systemd'].flatMap(filesBelow),
   ...readdirSync(projectRoot),
 ].filter((file) => TEXT_FILE.test(file) || file.startsWith('scripts/') || file === 'Makefile');
 
