@@ -27,6 +27,6 @@ demo: build ## real traffic through nsgd between network namespaces (root), else
 	@node dist/demo/main.js
 
 bench: build ## time decode, match and flow lookup, one case per process
-	@node dist/bench/main.js
+	@node dist/bench/hot-path/main.js $(BENCH)
 
 check: lint test ## lint and test: what has to pass before a commit

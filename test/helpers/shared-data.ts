@@ -4,9 +4,9 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { projectRoot } from './project-root.ts';
 
-const root = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
+const root = join(projectRoot, '../shared/data');
 
 /** Path of `name` in the shared data folder, or undefined where there is none. */
 export function sharedData(name: string): string | undefined {

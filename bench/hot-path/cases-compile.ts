@@ -1,0 +1,107 @@
+/**
+ * What a reload costs: the rules of a configuration to the image that the data plane maps.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileRules } from '../../src/engine/compile.ts';
+import { compileImage, PolicyRegistry } from '../../src/engine/image-compile.ts';
+import { PolicyImage } from '../../src/engine/image.ts';
+import { Random } from '../../test/helpers/random.ts';
+import { loadGood } from '../../test/helpers/load-text.ts';
+import { readClassbenchRules } from '../../test/helpers/classbench.ts';
+import { sharedData } from '../../test/helpers/shared-data.ts';
+import { generatedSet } from '../rules/set-files.ts';
+import { nsgdConfiguration, trialRules } from '../rules/trial-policy.ts';
+import type { BenchCase, Workload } from './case.ts';
+
+const SEED = 20_261_122;
+const TAGS_FILE = 'servicetags/ServiceTags_Public_20251117.json';
+
+/** Configuration text to image, as a reload does it: all of reading, checking, resolving and compiling. */
+function reload(
+  text: string,
+  files: Readonly<Record<string, string>>,
+  facts: Workload['facts'],
+): Workload {
+  const once = (): ArrayBuffer => {
+    const { policy } = loadGood(text, files);
+    const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
+    return new PolicyImage(buffer).words.buffer as ArrayBuffer;
+  };
+  return {
+    operations: 1,
+    facts: { ...facts, imageBytes: once().byteLength },
+    run(operations) {
+      for (let index = 0; index < operations; index++) once();
+    },
+  };
+}
+
+/** Compilation alone: a policy in force to the image of its NIC. */
+function compileOnly(
+  text: string,
+  files: Readonly<Record<string, string>>,
+  facts: Workload['facts'],
+): Workload {
+  const { policy } = loadGood(text, files);
+  return {
+    operations: 1,
+    facts: facts ?? {},
+    run(operations) {
+      for (let index = 0; index < operations; index++) {
+        compileImage(policy, policy.nics, 1, new PolicyRegistry());
+      }
+    },
+  };
+}
+
+/** 1,000 rules that name service tags, AzureCloud and large regional ones among them. */
+function taggedConfiguration(path: string): { text: string; files: Record<string, string> } {
+  const file = readFileSync(path, 'utf8');
+  const { values } = JSON.parse(file) as { values: { name: string }[] };
+  const random = new Random(SEED);
+  const rules = trialRules(1000, 4).map((rule, index) => {
+    if (index === 0) return { ...rule, source: 'AzureCloud' };
+    return index % 2 === 0 ? rule : { ...rule, source: random.pick(values).name };
+  });
+  return {
+    text: nsgdConfiguration(rules, { serviceTags: { file: 'tags.json' } }),
+    files: { 'tags.json': file },
+  };
+}
+
+function tagged(make: typeof reload): Workload | string {
+  const folder = sharedData('servicetags');
+  if (folder === undefined) return 'needs ../shared/data: the published service tags';
+  const { text, files } = taggedConfiguration(join(folder, '..', TAGS_FILE));
+  return make(text, files, { rules: 1000, serviceTags: 'published file' });
+}
+
+function classbench(name: string): Workload {
+  const rules = readClassbenchRules(generatedSet(name).rules);
+  return {
+    operations: 1,
+    facts: { rules: rules.length, imageBytes: compileRules(rules).byteLength },
+    run(operations) {
+      for (let index = 0; index < operations; index++) compileRules(rules);
+    },
+  };
+}
+
+const plain = (): string => nsgdConfiguration(trialRules(1000, 4));
+
+const MAKERS: Readonly<Record<string, () => Workload | string>> = {
+  'reload-1k-rules': () => reload(plain(), {}, { rules: 1000 }),
+  'image-1k-rules': () => compileOnly(plain(), {}, { rules: 1000 }),
+  'reload-1k-rules-service-tags': () => tagged(reload),
+  'image-1k-rules-service-tags': () => tagged(compileOnly),
+  'rules-acl-1k': () => classbench('acl-1k'),
+  'rules-acl-10k': () => classbench('acl-10k'),
+  'rules-fw-10k': () => classbench('fw-10k'),
+};
+
+export const compileCases: readonly BenchCase[] = Object.entries(MAKERS).map(([name, prepare]) => ({
+  name: `compile/${name}`,
+  unit: 'compilations',
+  prepare,
+}));

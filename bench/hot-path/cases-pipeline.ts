@@ -1,0 +1,210 @@
+/**
+ * The whole path in memory, frame to verdict: what `src/engine/pipeline.ts` does for a backend, without a backend.
+ */
+import { Counters } from '../../src/engine/counters.ts';
+import { compileImage, PolicyRegistry } from '../../src/engine/image-compile.ts';
+import { PolicyImage } from '../../src/engine/image.ts';
+import { Pipeline } from '../../src/engine/pipeline.ts';
+import { Reason } from '../../src/engine/reason.ts';
+import { FragmentTable } from '../../src/flowtable/fragments.ts';
+import { FlowTable } from '../../src/flowtable/table.ts';
+import type { FrameSpec } from '../../test/helpers/frames.ts';
+import { loadGood } from '../../test/helpers/load-text.ts';
+import {
+  ALLOWED_PORT,
+  DENIED_PORT,
+  type Family,
+  LOCAL,
+  nsgdConfiguration,
+  REMOTE,
+  trialRules,
+} from '../rules/trial-policy.ts';
+import { type FramePool, framePool, shuffled } from '../traffic/frame-pool.ts';
+import { type BenchCase, expectThat, type Workload } from './case.ts';
+
+const OUTSIDE = 0;
+const INSIDE = 1;
+const NOW_MS = 1_000_000;
+/** Frames between two calls of what surrounds a batch. */
+const BATCH = 64;
+const SEEDS = [17, 4711] as const;
+
+interface Rig {
+  readonly pipeline: Pipeline;
+  readonly flows: FlowTable;
+}
+
+function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: ArrayBuffer): Rig {
+  const { policy } = loadGood(nsgdConfiguration(trialRules(ruleCount, family)));
+  const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
+  const memory = flowMemory ?? new ArrayBuffer(FlowTable.bytesFor(maxFlows));
+  const flows = FlowTable.create(memory, 0, { maxFlows, seeds: SEEDS });
+  const pipeline = new Pipeline(
+    { maxFrameLength: 1522 },
+    {
+      image: new PolicyImage(buffer),
+      flows,
+      fragments: new FragmentTable(),
+      counters: new Counters(new ArrayBuffer(Counters.bytes)),
+    },
+  );
+  pipeline.setTime(NOW_MS);
+  return { pipeline, flows };
+}
+
+function udp(family: Family, port: number): FrameSpec {
+  return {
+    ip: { src: REMOTE[family], dst: LOCAL[family] },
+    udp: { srcPort: 4000, dstPort: port },
+  };
+}
+
+/** Judges whole batches, as a backend does. */
+function judge(pipeline: Pipeline, pool: FramePool, side: number, from: number): number {
+  const { view, stride, length, count } = pool;
+  let at = from;
+  for (let index = 0; index < BATCH; index++) {
+    pipeline.judge(view, at * stride, length, side);
+    if (++at === count) at = 0;
+  }
+  return at;
+}
+
+function judgeAll({ pipeline }: Rig, pool: FramePool, side: number, reason: number): void {
+  for (let index = 0; index < pool.count; index++) {
+    pipeline.judge(pool.view, index * pool.stride, pool.length, side);
+    expectThat(
+      pipeline.reason === reason,
+      `frame ${index}: reason ${pipeline.reason}, not ${reason}`,
+    );
+  }
+}
+
+/** Judges `pool` over and over. */
+function steady({ pipeline }: Rig, pool: FramePool, facts: Workload['facts']): Workload {
+  return {
+    batch: BATCH,
+    facts: { frameBytes: pool.length, ...facts },
+    run(operations) {
+      let at = 0;
+      for (let done = 0; done < operations; done += BATCH) {
+        at = judge(pipeline, pool, OUTSIDE, at);
+        pipeline.setTime(NOW_MS);
+        pipeline.housekeep();
+      }
+    },
+  };
+}
+
+function udpHit(count: number, family: Family): Workload {
+  const made = rig(1000, count, family);
+  const opening = framePool({ template: udp(family, ALLOWED_PORT), remote: 'source', count });
+  judgeAll(made, opening, OUTSIDE, Reason.Rule);
+  const answer: FrameSpec = {
+    ip: { src: LOCAL[family], dst: REMOTE[family] },
+    udp: { srcPort: ALLOWED_PORT, dstPort: 4000 },
+  };
+  const answers = framePool({ template: answer, remote: 'destination', count });
+  judgeAll(made, answers, INSIDE, Reason.Flow);
+  const flows = shuffled(count);
+  const template = udp(family, ALLOWED_PORT);
+  const pool = framePool({ template, remote: 'source', count, flows });
+  judgeAll(made, pool, OUTSIDE, Reason.Flow);
+  return steady(made, pool, { rules: 1000, flows: count });
+}
+
+/** Established TCP: the acknowledgment of data, over and over. */
+function tcpHit(count: number): Workload {
+  const { policy } = loadGood(
+    nsgdConfiguration([
+      { name: 'AllowTcp', access: 'Allow', protocol: 'Tcp', source: '*', ports: [80, 80] },
+    ]),
+  );
+  const made = rig(1, count, 4);
+  const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
+  made.pipeline.usePolicy(new PolicyImage(buffer));
+  const [client, server] = [REMOTE[4], LOCAL[4]];
+  const up = { ip: { src: client, dst: server } };
+  const down = { ip: { src: server, dst: client } };
+  const ports = { srcPort: 4000, dstPort: 80 };
+  const back = { srcPort: 80, dstPort: 4000 };
+  const flows = shuffled(count);
+  const segment = (spec: FrameSpec, remote: 'source' | 'destination'): FramePool =>
+    framePool({ template: spec, remote, count, flows });
+  const syn = segment({ ...up, tcp: { ...ports, flags: 'S', sequence: 99 } }, 'source');
+  const synAck = segment(
+    { ...down, tcp: { ...back, flags: 'SA', sequence: 499, acknowledgment: 100 } },
+    'destination',
+  );
+  const ack = segment(
+    { ...up, tcp: { ...ports, flags: 'A', sequence: 100, acknowledgment: 500 } },
+    'source',
+  );
+  judgeAll(made, syn, OUTSIDE, Reason.Rule);
+  judgeAll(made, synAck, INSIDE, Reason.Flow);
+  judgeAll(made, ack, OUTSIDE, Reason.Flow);
+  return steady(made, ack, { rules: 1, flows: count });
+}
+
+/** Every frame opens a flow: from an empty table to a full one. */
+function newFlows(count: number, ruleCount: number, family: Family): Workload {
+  const memory = new ArrayBuffer(FlowTable.bytesFor(count));
+  const pool = framePool({ template: udp(family, ALLOWED_PORT), remote: 'source', count });
+  let made = rig(ruleCount, count, family, memory);
+  return {
+    operations: count,
+    facts: { rules: ruleCount, flows: count },
+    reset() {
+      expectThat(made.flows.size === 0 || made.flows.stats[2] !== 0, 'flows were inserted');
+      made = rig(ruleCount, count, family, memory);
+    },
+    run(operations) {
+      let at = 0;
+      for (let done = 0; done < operations; done += BATCH) {
+        at = judge(made.pipeline, pool, OUTSIDE, at);
+        made.pipeline.housekeep();
+      }
+    },
+  };
+}
+
+/** Every frame is denied by the default rule behind all others. */
+function denied(ruleCount: number, family: Family): Workload {
+  const made = rig(ruleCount, 1024, family);
+  const pool = framePool({
+    template: udp(family, DENIED_PORT),
+    remote: 'source',
+    count: 65_536,
+    flows: shuffled(65_536),
+  });
+  judgeAll(made, pool, OUTSIDE, Reason.RuleDeny);
+  return steady(made, pool, { rules: ruleCount, flows: 0 });
+}
+
+/** A flood of new flows against a full table: each pushes out the oldest unreplied one. */
+function flood(count: number, ruleCount: number): Workload {
+  const made = rig(ruleCount, count, 4);
+  const template = udp(4, ALLOWED_PORT);
+  const pool = framePool({ template, remote: 'source', count: 2 * count });
+  judgeAll(made, pool, OUTSIDE, Reason.Rule);
+  return steady(made, pool, { rules: ruleCount, flows: count });
+}
+
+const MAKERS: Readonly<Record<string, () => Workload>> = {
+  'hit-10k': () => udpHit(10_000, 4),
+  'hit-1M-random': () => udpHit(1_000_000, 4),
+  'hit-10k-ipv6': () => udpHit(10_000, 6),
+  'hit-1M-random-ipv6': () => udpHit(1_000_000, 6),
+  'hit-tcp-10k': () => tcpHit(10_000),
+  'new-1k-rules': () => newFlows(65_536, 1000, 4),
+  'new-1k-rules-1M-flows': () => newFlows(1_048_576, 1000, 4),
+  'new-1k-rules-ipv6': () => newFlows(65_536, 1000, 6),
+  'new-1-rule': () => newFlows(65_536, 1, 4),
+  'denied-1k-rules': () => denied(1000, 4),
+  'denied-1k-rules-ipv6': () => denied(1000, 6),
+  'flood-full-table': () => flood(262_144, 1000),
+};
+
+export const pipelineCases: readonly BenchCase[] = Object.entries(MAKERS).map(
+  ([name, prepare]) => ({ name: `pipeline/${name}`, unit: 'packets', prepare }),
+);
