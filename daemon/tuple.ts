@@ -49,12 +49,21 @@ export function parsePort(text: string): number {
   throw usage(`port ${quote(text)}: use a number from 0 to 65535`);
 }
 
-/** `10.0.1.4:80`, `[fd00::4]:80`, or an address alone where the protocol has no ports. */
-export function parseEndpoint(text: string): { address: Address; port: number } {
+/** One side of a tuple; the port is undefined where none was written. */
+export interface Endpoint {
+  readonly address: Address;
+  readonly port: number | undefined;
+}
+
+/** `10.0.1.4:80`, `[fd00::4]:80`, or an address alone. */
+export function parseEndpoint(text: string): Endpoint {
   const bracketed = /^\[(?<address>[^\]]*)\](?::(?<port>.*))?$/.exec(text)?.groups;
   if (bracketed !== undefined) {
-    const { address = '', port = '0' } = bracketed;
-    return { address: parseAddress(address), port: parsePort(port) };
+    const { address = '', port } = bracketed;
+    return {
+      address: parseAddress(address),
+      port: port === undefined ? undefined : parsePort(port),
+    };
   }
   const colons = text.split(':').length - 1;
   if (colons === 1) {
@@ -64,5 +73,5 @@ export function parseEndpoint(text: string): { address: Address; port: number } 
   if (colons > 1 && parseIpv6(text) === undefined) {
     throw usage(`${quote(text)}: write an IPv6 address with a port as [address]:port`);
   }
-  return { address: parseAddress(text), port: 0 };
+  return { address: parseAddress(text), port: undefined };
 }

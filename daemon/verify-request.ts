@@ -2,11 +2,13 @@
  * A flow tuple in the words of the command line, read and answered: by `nsgd verify` from a file's policy, and by the
  * daemon from the one in force.
  */
+import { IpProtocol } from '../src/capture/packet.ts';
 import type { NicPolicy, Policy } from '../src/engine/policy.ts';
 import { Explainer, type Explanation, type FlowTuple } from '../src/policy/explain.ts';
 import { findNic } from './commands/find-nic.ts';
+import { quote } from '../src/policy/problem.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
-import { parseDirection, parseEndpoint, parseProtocol } from './tuple.ts';
+import { type Endpoint, parseDirection, parseEndpoint, parseProtocol } from './tuple.ts';
 
 export interface VerifyRequest {
   readonly nic?: string | undefined;
@@ -43,14 +45,32 @@ export function tupleOfRequest({ direction, protocol, local, remote }: VerifyReq
       '--local and --remote are of different address families',
     );
   }
+  const number = parseProtocol(protocol, localEnd.address);
   return {
     direction: parseDirection(direction),
-    protocol: parseProtocol(protocol, localEnd.address),
+    protocol: number,
     local: localEnd.address,
-    localPort: localEnd.port,
+    localPort: portOf('--local', local, localEnd, number),
     remote: remoteEnd.address,
-    remotePort: remoteEnd.port,
+    remotePort: portOf('--remote', remote, remoteEnd, number),
   };
+}
+
+/** 0 where the protocol has no ports. @throws CommandError (2) where it has and none was written */
+function portOf(
+  option: string,
+  text: string,
+  { address, port }: Endpoint,
+  protocol: number,
+): number {
+  if (port !== undefined) return port;
+  if (protocol !== IpProtocol.Tcp && protocol !== IpProtocol.Udp) return 0;
+  const bare = text.replaceAll(/[[\]]/g, '');
+  const example = typeof address === 'bigint' ? `[${bare}]:PORT` : `${bare}:PORT`;
+  throw new CommandError(
+    ExitCode.Usage,
+    `${option} ${quote(text)}: TCP and UDP have ports; write ${example}`,
+  );
 }
 
 /** The NIC that was named, or else the one that has the local address, or else the only one. */
