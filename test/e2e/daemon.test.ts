@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FlowStatus } from '../../daemon/status.ts';
-import { TestDaemon } from '../helpers/daemon.ts';
+import { nsgdProgram, TestDaemon } from '../helpers/daemon.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import {
@@ -231,14 +231,14 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
         'netns',
         'exec',
         network.filter.name,
-        ...commandOf(daemon),
+        nsgdProgram,
         'run',
         '--config',
         daemon.configurationFile,
       ],
       { encoding: 'utf8', timeout: 20_000 },
     );
-    expect(second.status).toBe(1);
+    expect(second.status, second.stderr).toBe(1);
     expect(second.stderr).toContain('another nsgd');
     expect(daemon.command('status').status).toBe(0);
   });
@@ -251,8 +251,3 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
     expect(await connectHttp()).toEqual({ outcome: 'timeout' });
   });
 });
-
-/** The program as it was started, without its arguments. */
-function commandOf(daemon: TestDaemon): string[] {
-  return daemon.process.child.spawnargs.slice(4, 6);
-}

@@ -10,7 +10,8 @@ import type { NetworkNamespace } from './network-namespace.ts';
 import { projectRoot } from './project-root.ts';
 import { waitFor } from './wait.ts';
 
-const program = join(projectRoot, 'bin/nsgd');
+/** The launcher, as it is installed. */
+export const nsgdProgram = join(projectRoot, 'bin/nsgd');
 
 export interface CommandResult {
   readonly status: number | null;
@@ -20,7 +21,7 @@ export interface CommandResult {
 
 /** Runs one nsgd command to its end. */
 export function nsgd(args: readonly string[], input = ''): CommandResult {
-  const { status, stdout, stderr } = spawnSync(program, args, {
+  const { status, stdout, stderr } = spawnSync(nsgdProgram, args, {
     encoding: 'utf8',
     input,
     timeout: 60_000,
@@ -44,7 +45,7 @@ export class TestDaemon {
       this.configurationFile,
       configuration({ runtimeDirectory: directory, control: { socket: this.socket } }),
     );
-    const command = [program, 'run', '--config', this.configurationFile] as const;
+    const command = [nsgdProgram, 'run', '--config', this.configurationFile] as const;
     this.process = lab.spawn(namespace, 'nsgd', command);
   }
 

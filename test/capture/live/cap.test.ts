@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { waitFor } from '../../helpers/wait.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { disableOffloads } from '../../../daemon/native/offloads.ts';
@@ -91,7 +92,11 @@ describe.skipIf(obstacle !== undefined)(`cap on a wire (${obstacle ?? 'live'})`,
   test('inline: ping passes both ways, every frame once, none comes back', async () => {
     expect(await open()).toEqual({ ready: true });
     outer.run('ping', '-q', '-c', '5', '-i', '0.05', '-W', '2', '10.99.0.2');
-    const counts = await ask('report');
+    // ping has seen the last reply before the child has counted it.
+    const counts = await waitFor('five replies', async () => {
+      const report = await ask('report');
+      return (report.sent[0] ?? 0) >= 5 ? report : undefined;
+    });
     expect(counts).toMatchObject({ judged: [5, 5], sent: [5, 5], failed: [0, 0] });
     expect(counts.sentBytes).toEqual([5 * 98, 5 * 98]);
   });
