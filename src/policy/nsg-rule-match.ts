@@ -262,6 +262,11 @@ function readAsgs(field: Field, context: RuleContext): AddressMatch | undefined 
   return asgs.length === items.length ? { kind: 'asgs', asgs } : undefined;
 }
 
+/** An id may be shortened (`.../web`), but one that names a resource type must name the right one. */
+function isIdOfOtherType(text: string): boolean {
+  return /\/providers\//i.test(text) && !/\/applicationSecurityGroups\/[^/]+$/i.test(text);
+}
+
 /** `{ id }` as Azure writes it, or just the name. */
 function readAsg(node: DocumentNode, key: string, context: RuleContext): AsgReference | undefined {
   const idNode = node.kind === 'map' ? idOf(node, key, context) : node;
@@ -270,7 +275,7 @@ function readAsg(node: DocumentNode, key: string, context: RuleContext): AsgRefe
   if (value === undefined || text === undefined) return undefined;
   const name = resourceNameOfId(text);
   const isId = text.includes('/');
-  if (isResourceName(name) && (!isId || /\/applicationSecurityGroups\/[^/]+$/i.test(text))) {
+  if (isResourceName(name) && !isIdOfOtherType(text)) {
     return { name, id: isId ? text : undefined, at: value.at };
   }
   const message = isId
