@@ -78,15 +78,17 @@ export class Daemon implements ControlHandler, MetricsSource {
             outside: wire.outside,
             inside: wire.inside,
             mode: wire.mode,
-            backend: 'cap',
+            backend: wire.backend,
             ringBytes: RING_BYTES,
+            busyPoll: wire.busyPoll,
+            cpu: wire.cpu,
             pickUpSeconds: PICK_UP_SECONDS,
           },
           offloads: OffloadPolicy.Disable,
         },
         segments,
       );
-      return new WireRuntime(wire, 'cap', {
+      return new WireRuntime(wire, {
         segments,
         supervisor,
         flows: segments.flows,

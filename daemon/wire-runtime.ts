@@ -29,7 +29,6 @@ export interface PreparedPolicy {
 
 export class WireRuntime implements WireView {
   readonly wire: Wire;
-  readonly backend: string;
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;
@@ -37,10 +36,11 @@ export class WireRuntime implements WireView {
   readonly #supervisor: Supervisor;
   #registry = new PolicyRegistry();
   #compiled: CompiledImage | undefined;
+  #backend: string;
 
-  constructor(wire: Wire, backend: string, parts: WireRuntimeParts) {
+  constructor(wire: Wire, parts: WireRuntimeParts) {
     this.wire = wire;
-    this.backend = backend;
+    this.#backend = wire.backend;
     this.#segments = parts.segments;
     this.#supervisor = parts.supervisor;
     this.page = parts.segments.page;
@@ -60,6 +60,10 @@ export class WireRuntime implements WireView {
   }
   get mode(): string {
     return this.wire.mode;
+  }
+  /** The one in use; before the first start the one asked for. */
+  get backend(): string {
+    return this.#backend;
   }
   get registry(): PolicyRegistry {
     return this.#registry;
@@ -121,8 +125,11 @@ export class WireRuntime implements WireView {
     });
     this.#supervisor.on('message', (message) => {
       if (message.type === 'running') {
+        this.#backend = message.backend;
         log.info(
           {
+            backend: message.backend,
+            detail: message.detail,
             generation: message.generation,
             flowsKept: message.flowsKept,
             flowsDropped: message.flowsDropped,

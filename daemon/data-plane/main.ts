@@ -5,8 +5,6 @@
 // oxlint-disable-next-line import/no-unassigned-import -- its effect is the point
 import '../no-inspector.ts';
 
-import { openCapWire } from '../../src/capture/live/cap.ts';
-import type { LiveWire } from '../../src/capture/live/live-wire.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
@@ -14,7 +12,6 @@ import type { Recovery } from '../../src/flowtable/recover.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
 import { loadLibc } from '../native/libc.ts';
 import { readNetworkDevice } from '../native/network-device.ts';
-import { packetSocketCalls } from '../native/packet-socket.ts';
 import { Segment } from '../native/segment.ts';
 import { ControlPage, Phase } from './control-page.ts';
 import { DataPlane, type LoadedPolicy, loadPolicyFile } from './data-plane.ts';
@@ -22,9 +19,9 @@ import {
   type DataPlaneMessage,
   FLOW_TABLE_UNFIT,
   isStartMessage,
-  type LiveBackend,
   type StartMessage,
 } from './messages.ts';
+import { openWire } from './open-wire.ts';
 import { policyPath, type SegmentPaths, segmentPaths } from './segment-paths.ts';
 
 const TICK_MILLISECONDS = 100;
@@ -64,12 +61,6 @@ function maxFrameLength(start: StartMessage): number {
   if (device === undefined) throw new Error(`there is no interface ${start.outside}`);
   return device.mtu + LINK_HEADER_BYTES;
 }
-
-/** How to open a wire, by backend. */
-const openers: Readonly<Record<LiveBackend, (start: StartMessage, plane: DataPlane) => LiveWire>> =
-  {
-    cap: (start, plane) => openCapWire(start, plane, packetSocketCalls()),
-  };
 
 /** A flow table that was not made by this version, or whose sizes were overwritten. */
 class FlowTableError extends Error {
@@ -121,10 +112,14 @@ function run(start: StartMessage): void {
   process.on('SIGTERM', () => dataPlane.stop());
   // Ctrl-C reaches the whole process group; the supervisor decides.
   process.on('SIGINT', () => undefined);
-  dataPlane.run(openers[start.backend](start, dataPlane));
+  if (start.cpu !== undefined) loadLibc().pinToProcessor(start.cpu);
+  const { wire, backend, detail } = openWire(start, dataPlane, fail);
+  dataPlane.run(wire);
   tellParent({
     type: 'running',
     generation: policy.image.generation,
+    backend,
+    detail,
     flowsKept: recovery.kept,
     flowsDropped: recovery.dropped,
   });

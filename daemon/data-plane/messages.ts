@@ -5,8 +5,11 @@
 import type { WireMode } from '../../src/capture/live/live-wire.ts';
 
 /** Live backends by configuration name. */
-export const LiveBackend = Object.freeze({ Cap: 'cap' } as const);
+export const LiveBackend = Object.freeze({ AfXdp: 'af-xdp', Cap: 'cap' } as const);
 export type LiveBackend = (typeof LiveBackend)[keyof typeof LiveBackend];
+
+/** What can be asked for: a backend, or the best that works. */
+export type WantedBackend = LiveBackend | 'auto';
 
 /** Everything a data plane is told. Its policy comes from the segments. */
 export interface StartMessage {
@@ -16,9 +19,13 @@ export interface StartMessage {
   readonly outside: string;
   readonly inside: string;
   readonly mode: WireMode;
-  readonly backend: LiveBackend;
-  /** Bytes of kernel buffer per interface. */
+  readonly backend: WantedBackend;
+  /** Bytes of kernel buffer per interface, with the cap backend. */
   readonly ringBytes: number;
+  /** Microseconds to look for frames before sleeping, with the af-xdp backend. */
+  readonly busyPoll: number;
+  /** Processor that the packet loop stays on; undefined for any. */
+  readonly cpu?: number | undefined;
   /** How long TCP may be picked up mid-stream when there are no saved flows. */
   readonly pickUpSeconds: number;
 }
@@ -32,6 +39,9 @@ export type DataPlaneMessage =
   | {
       readonly type: 'running';
       readonly generation: number;
+      readonly backend: LiveBackend;
+      /** How the backend is attached, or why it is not the one preferred; for the operator. */
+      readonly detail: string;
       /** Flows taken over from the data plane before, and those of its records that were stale or damaged. */
       readonly flowsKept: number;
       readonly flowsDropped: number;

@@ -8,7 +8,7 @@
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-type Koffi = typeof import('koffi');
+export type Koffi = typeof import('koffi');
 
 /** A native package that is not installed, or was built for another machine. */
 export class NativeUnavailableError extends Error {
@@ -20,12 +20,14 @@ export class SystemCallError extends Error {
   readonly syscall: string;
   readonly errno: number;
   readonly code: string;
+  readonly subject: string;
 
   constructor(syscall: string, errno: number, code: string, subject: string) {
     super(`${syscall} ${subject}: ${code}`);
     this.syscall = syscall;
     this.errno = errno;
     this.code = code;
+    this.subject = subject;
   }
 }
 
@@ -45,6 +47,8 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 const RLIMIT_CORE = 4;
+/** cpu_set_t of glibc: 1,024 processors. */
+const CPU_SET_BYTES = 128;
 
 /** Length of `struct ifreq` (netdevice(7)): a name of 16 bytes, then a union of 24. */
 const IFREQ_BYTES = 40;
@@ -55,7 +59,6 @@ type Call = (...args: readonly unknown[]) => unknown;
 
 export class Libc {
   readonly #koffi: Koffi;
-  readonly #errorNames = new Map<number, string>();
   readonly #mmap: Call;
   readonly #fallocate: Call;
   readonly #flock: Call;
@@ -65,11 +68,11 @@ export class Libc {
   readonly #socket: Call;
   readonly #prctl: Call;
   readonly #setrlimit: Call;
+  readonly #schedSetaffinity: Call;
 
   constructor(koffi: Koffi) {
     const library = koffi.load(null);
     this.#koffi = koffi;
-    for (const [name, value] of Object.entries(koffi.os.errno)) this.#errorNames.set(value, name);
     this.#mmap = library.func('mmap', 'void *', [
       'void *',
       'size_t',
@@ -92,6 +95,8 @@ export class Libc {
     this.#socket = library.func('socket', 'int', ['int', 'int', 'int']);
     this.#prctl = library.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
     this.#setrlimit = library.func('setrlimit', 'int', ['int', 'void *']);
+    const affinity = ['int', 'size_t', 'void *'];
+    this.#schedSetaffinity = library.func('sched_setaffinity', 'int', affinity);
   }
 
   /**
@@ -199,13 +204,25 @@ export class Libc {
     if (this.#setrlimit(RLIMIT_CORE, limit) !== 0) throw this.#error('setrlimit', 'RLIMIT_CORE');
   }
 
+  /**
+   * Keeps the calling thread on one processor; other threads of the process, such as the garbage collector's, stay
+   * free.
+   */
+  pinToProcessor(processor: number): void {
+    const mask = new Uint8Array(CPU_SET_BYTES);
+    mask[processor >> 3] = 1 << (processor & 7);
+    if (this.#schedSetaffinity(0, mask.length, mask) !== 0) {
+      throw this.#error('sched_setaffinity', `processor ${processor}`);
+    }
+  }
+
   #error(syscall: string, subject: string): SystemCallError {
     const errno = this.#koffi.errno();
     return new SystemCallError(syscall, errno, this.#nameOf(errno), subject);
   }
 
   #nameOf(errno: number): string {
-    return this.#errorNames.get(errno) ?? `errno ${errno}`;
+    return errorName(this.#koffi, errno);
   }
 }
 
@@ -213,16 +230,28 @@ let loaded: Libc | undefined;
 
 /** The bindings, made on first use. @throws NativeUnavailableError where koffi cannot be loaded */
 export function loadLibc(): Libc {
-  if (loaded !== undefined) return loaded;
-  let koffi: Koffi;
+  loaded ??= new Libc(loadKoffi());
+  return loaded;
+}
+
+/** For other files of bindings. @throws NativeUnavailableError where koffi cannot be loaded */
+export function loadKoffi(): Koffi {
   try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    return createRequire(import.meta.url)('koffi') as Koffi;
   } catch (error) {
     throw new NativeUnavailableError(
       'optional dependency koffi is not installed; offline commands work without it; npm install koffi',
       { cause: error },
     );
   }
-  loaded = new Libc(koffi);
-  return loaded;
+}
+
+const errorNames = new Map<number, string>();
+
+/** Name of an error number, as `EBUSY`. */
+export function errorName(koffi: Koffi, errno: number): string {
+  if (errorNames.size === 0) {
+    for (const [name, value] of Object.entries(koffi.os.errno)) errorNames.set(value, name);
+  }
+  return errorNames.get(errno) ?? `errno ${errno}`;
 }

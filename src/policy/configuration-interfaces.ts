@@ -41,6 +41,10 @@ export interface Wire {
   readonly inside: string;
   readonly mode: 'inline' | 'monitor';
   readonly backend: 'auto' | 'af-xdp' | 'cap';
+  /** Processor for the packet loop; undefined for any. */
+  readonly cpu?: number | undefined;
+  /** Microseconds. */
+  readonly busyPoll: number;
 }
 
 /** Wires, each with two interfaces that no other wire has. */
@@ -60,7 +64,16 @@ export function readWires(reader: ConfigurationReader): Wire[] {
       }
       users.set(value[side], value.name);
     }
-    return { ...value, mode: value.mode ?? 'inline', backend: value.backend ?? 'auto' };
+    if (value.mode === 'monitor' && value.backend === 'af-xdp') {
+      const message = 'af-xdp takes packets away from the host, so it cannot monitor; use cap';
+      reader.error([...path, 'backend'], 'InvalidValue', message);
+    }
+    return {
+      ...value,
+      mode: value.mode ?? 'inline',
+      backend: value.backend ?? 'auto',
+      busyPoll: value.busyPoll ?? 0,
+    };
   });
 }
 

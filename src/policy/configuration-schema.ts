@@ -92,7 +92,21 @@ export const wireSchema = z.strictObject({
   mode: oneOf(['inline', 'monitor']).optional().describe('Filter, or only watch. Default inline'),
   backend: oneOf(['auto', 'af-xdp', 'cap'])
     .optional()
-    .describe('How packets are captured. Default auto: the best that works'),
+    .describe('How packets are captured. Default auto: af-xdp where it works, else cap'),
+  cpu: z
+    .int()
+    .min(0, { error: 'must be the number of a processor, 0 to 1023' })
+    .max(1023, { error: 'must be the number of a processor, 0 to 1023' })
+    .optional()
+    .describe('The processor that the packet loop of the wire stays on. Default any'),
+  busyPoll: z
+    .int()
+    .min(0, { error: 'must be 0 to 10000 microseconds' })
+    .max(10_000, { error: 'must be 0 to 10000 microseconds' })
+    .optional()
+    .describe(
+      'Microseconds to look for packets before sleeping, with af-xdp: a little less delay for a whole processor. Default 0',
+    ),
 });
 
 export const serviceTagsSchema = z.strictObject({

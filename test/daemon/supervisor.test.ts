@@ -115,6 +115,7 @@ describe.skipIf(obstacle !== undefined)(`a supervised data plane (${obstacle ?? 
       mode: WireMode.Inline,
       backend: 'cap',
       ringBytes: 4 << 20,
+      busyPoll: 0,
       pickUpSeconds: 0,
     } as const;
     supervisor = new Supervisor({ start, offloads: 'disable', entry, ...options }, segments);

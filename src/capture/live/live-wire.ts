@@ -47,3 +47,6 @@ export interface LiveWire {
 export class LiveOpenError extends Error {
   readonly code = 'LIVE_OPEN_FAILED';
 }
+
+/** This backend will never work on that interface or kernel; another one may. */
+export class BackendUnsupportedError extends LiveOpenError {}

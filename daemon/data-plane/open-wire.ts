@@ -1,0 +1,67 @@
+/**
+ * Chooses and opens the live backend of a wire. `auto` is af-xdp where that can work, else cap; what only stands in
+ * the way for now (an interface that is down, another program attached) is an error in both cases, because the choice
+ * would differ from one start to the next.
+ */
+import { openAfXdpWire } from '../../src/capture/live/af-xdp/open.ts';
+import { openCapWire } from '../../src/capture/live/cap.ts';
+import {
+  BackendUnsupportedError,
+  type LiveWire,
+  type WireHandler,
+  WireMode,
+} from '../../src/capture/live/live-wire.ts';
+import { packetSocketCalls } from '../native/packet-socket.ts';
+import { afXdpSystem } from '../native/xdp-socket.ts';
+import { LiveBackend, type StartMessage } from './messages.ts';
+
+export interface OpenedWire {
+  readonly wire: LiveWire;
+  readonly backend: LiveBackend;
+  /** How it is attached, or why it is not af-xdp; for the operator. */
+  readonly detail: string;
+}
+
+/**
+ * @param lost called when an open wire loses an interface
+ * @throws LiveOpenError, NativeUnavailableError
+ */
+export function openWire(
+  start: StartMessage,
+  handler: WireHandler,
+  lost: (error: Error) => void,
+): OpenedWire {
+  if (start.backend === LiveBackend.Cap) return openCap(start, handler, '');
+  if (start.mode === WireMode.Monitor) {
+    if (start.backend === 'auto') return openCap(start, handler, '');
+    throw new BackendUnsupportedError(
+      'af-xdp takes frames away from the host, so it cannot only watch; set backend: cap',
+    );
+  }
+  try {
+    return openAfXdp(start, handler, lost);
+  } catch (error) {
+    if (start.backend !== 'auto' || !(error instanceof BackendUnsupportedError)) throw error;
+    return openCap(start, handler, `af-xdp cannot be used: ${error.message}`);
+  }
+}
+
+function openCap(start: StartMessage, handler: WireHandler, detail: string): OpenedWire {
+  const wire = openCapWire(start, handler, packetSocketCalls());
+  return { wire, backend: LiveBackend.Cap, detail };
+}
+
+function openAfXdp(
+  start: StartMessage,
+  handler: WireHandler,
+  lost: (error: Error) => void,
+): OpenedWire {
+  const { outside, inside, busyPoll } = start;
+  const options = { outside, inside, busyPoll, lost };
+  const { wire, isZeroCopy, interfaces } = openAfXdpWire(options, handler, afXdpSystem());
+  const parts = interfaces.map(
+    ({ name, mode, queues }) => `${name} ${mode}${queues === 1 ? '' : `, ${queues} queues`}`,
+  );
+  const detail = `${parts.join('; ')}; ${isZeroCopy ? 'zero-copy' : 'copying'}`;
+  return { wire, backend: LiveBackend.AfXdp, detail };
+}

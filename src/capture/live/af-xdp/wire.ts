@@ -1,0 +1,193 @@
+/**
+ * The packet loop of the `af-xdp` backend.
+ *
+ *   a round:  for every port: read a batch, judge, move what passes to the send ring of the other side, one system
+ *             call to send it, refill the fill ring, tick
+ *   no frame: look again for as long as `busyPoll` says, then sleep in poll(2), which a frame ends at once
+ *
+ * The loop goes back to the event loop after a number of rounds or sleeps, so that messages and signals are seen
+ * within a few tenths of a second; a signal also ends the sleep.
+ */
+import type { FrameJudge } from '../../frame.ts';
+import { FRAMES_PER_TICK, type LiveWire, type WireHandler } from '../live-wire.ts';
+import type { FramePool } from './frame-pool.ts';
+import type { Port } from './port.ts';
+import { DESCRIPTOR_LENGTH } from './ring.ts';
+import { type Waiter, WaitResult } from './system.ts';
+
+const FORWARD = 1;
+const LENGTH = DESCRIPTOR_LENGTH;
+const READY = WaitResult.Ready;
+const QUIET = WaitResult.Quiet;
+
+const ROUNDS_PER_TURN = 64;
+const WAITS_PER_TURN = 4;
+/** An idle daemon wakes up this often: for its clock, for orders, and to see whether the interfaces are there. */
+const WAIT_MILLISECONDS = 50;
+/** When frames wait for room in the device. */
+const SHORT_WAIT_MILLISECONDS = 1;
+/** Looks at the rings between two looks at the clock while busy polling. */
+const LOOKS_PER_CLOCK = 16;
+
+export interface AfXdpLoopOptions {
+  /** How long to look for frames before sleeping, in microseconds; 0 for not at all. */
+  readonly busyPoll: number;
+  /** An interface was removed. The wire is closed by then. */
+  readonly lost: (error: Error) => void;
+}
+
+export interface AfXdpParts {
+  /** Over the memory of the frames. */
+  readonly view: DataView;
+  readonly pool: FramePool;
+  /** Every port, with the port of the other side that its frames leave by, in the same order. */
+  readonly ports: readonly Port[];
+  readonly exits: readonly Port[];
+  /** Names of the interfaces, by side. */
+  readonly names: readonly string[];
+  /** Sleeps until a frame is at one of the ports. */
+  readonly wait: Waiter;
+  /** Takes our program off both interfaces: no frame arrives any more. */
+  readonly detach: () => void;
+  /** Closes the sockets. */
+  readonly close: () => void;
+}
+
+export class AfXdpWire implements LiveWire {
+  readonly #options: AfXdpLoopOptions;
+  readonly #parts: AfXdpParts;
+  readonly #ports: readonly Port[];
+  readonly #exits: readonly Port[];
+  readonly #view: DataView;
+  readonly #pool: FramePool;
+  readonly #handler: WireHandler;
+  readonly #judge: FrameJudge;
+  readonly #wait: Waiter;
+  readonly #turn = (): void => this.#run();
+  #isOpen = true;
+
+  constructor(options: AfXdpLoopOptions, parts: AfXdpParts, handler: WireHandler) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#ports = parts.ports;
+    this.#exits = parts.exits;
+    this.#view = parts.view;
+    this.#pool = parts.pool;
+    this.#handler = handler;
+    this.#judge = handler.judge;
+    this.#wait = parts.wait;
+    for (const port of parts.ports) port.refill();
+    setImmediate(this.#turn);
+  }
+
+  collectKernelDrops(): void {
+    if (!this.#isOpen) return;
+    for (const port of this.#ports) {
+      port.collectDrops();
+      port.probe();
+    }
+  }
+
+  stop(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#parts.detach();
+    for (const port of this.#ports) port.abandon();
+    this.#parts.close();
+  }
+
+  /** One turn of the event loop. */
+  #run(): void {
+    let waits = WAITS_PER_TURN;
+    for (let rounds = ROUNDS_PER_TURN; rounds > 0 && waits > 0; rounds--) {
+      const frames = this.#round();
+      if (!this.#isOpen) return;
+      if (frames === 0 && !this.#spin()) {
+        waits = this.#sleep() === READY ? waits - 1 : 0;
+        this.#handler.tick();
+        if (!this.#isOpen) return;
+      }
+    }
+    if (this.#isLost()) return;
+    setImmediate(this.#turn);
+  }
+
+  /** A batch from every port. @returns frames read */
+  #round(): number {
+    let frames = 0;
+    const ports = this.#ports;
+    for (let n = 0; n < ports.length; n++) {
+      const count = this.#batch(ports[n], this.#exits[n]);
+      if (count === 0) continue;
+      frames += count;
+      this.#handler.tick();
+      if (!this.#isOpen) return frames;
+    }
+    return frames;
+  }
+
+  /** At most `FRAMES_PER_TICK` frames of a port. */
+  #batch(port: Port, exit: Port): number {
+    const receive = port.receive;
+    const count = Math.min(receive.ready(), FRAMES_PER_TICK);
+    if (count === 0) return 0;
+    const words = receive.words;
+    const view = this.#view;
+    const side = port.side;
+    for (let n = 0; n < count; n++) {
+      const at = receive.at(n);
+      const address = words[at];
+      const length = words[at + LENGTH];
+      if (this.#judge(view, address, length, side) === FORWARD) exit.forward(address, length);
+      else this.#pool.give(address);
+    }
+    receive.release(count);
+    exit.flush();
+    port.refill();
+    return count;
+  }
+
+  /** Looks for frames without sleeping. @returns true when there are some */
+  #spin(): boolean {
+    const { busyPoll } = this.#options;
+    if (busyPoll === 0) return false;
+    const end = performance.now() + busyPoll / 1000;
+    do {
+      for (let looks = 0; looks < LOOKS_PER_CLOCK; looks++) {
+        if (this.#hasFrames()) return true;
+      }
+    } while (performance.now() < end);
+    return false;
+  }
+
+  #hasFrames(): boolean {
+    const ports = this.#ports;
+    for (let n = 0; n < ports.length; n++) if (ports[n].receive.ready() !== 0) return true;
+    return false;
+  }
+
+  /** @returns one of `WaitResult` */
+  #sleep(): number {
+    const ports = this.#ports;
+    let timeout = WAIT_MILLISECONDS;
+    for (let n = 0; n < ports.length; n++) {
+      const port = ports[n];
+      port.flush();
+      port.reclaim();
+      port.refill();
+      if (port.hasUnsent) timeout = SHORT_WAIT_MILLISECONDS;
+    }
+    const result = this.#wait(timeout);
+    if (result === QUIET) for (let n = 0; n < ports.length; n++) ports[n].probe();
+    return result;
+  }
+
+  /** Closes the wire when an interface is gone. */
+  #isLost(): boolean {
+    const lost = this.#ports.find((port) => port.isGone);
+    if (lost === undefined) return false;
+    this.stop();
+    this.#options.lost(new Error(`interface ${this.#parts.names[lost.side]} is gone`));
+    return true;
+  }
+}
