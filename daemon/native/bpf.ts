@@ -2,6 +2,8 @@
  * bpf(2): maps, programs, links and test runs, by the system call itself. The attributes are a union whose layout is
  * fixed (linux/bpf.h, union bpf_attr), so each command fills a buffer here.
  */
+import { closeSync } from 'node:fs';
+
 import { errorName, loadKoffi, type Koffi, SystemCallError } from './libc.ts';
 
 /** Number of the system call. */
@@ -21,6 +23,8 @@ const PROGRAM_TYPE_XDP = 6;
 const ATTACH_TYPE_XDP = 37;
 const XDP_FLAGS_GENERIC = 1 << 1;
 const XDP_FLAGS_NATIVE = 1 << 2;
+const TEST_LIVE_FRAMES = 1 << 1;
+const TEST_BATCH = 64;
 /** The kernel wants to know; it decides which helpers a program may call. */
 const LICENSE = 'Dual MIT/GPL\0';
 const NAME = 'nsgd\0';
@@ -119,13 +123,32 @@ export class Bpf {
     return this.#bpf(Command.LinkCreate, attributes, 'XDP link');
   }
 
-  /** A command that this class has no method for. @returns what the kernel returned @throws SystemCallError */
-  testRun(attributes: Buffer): number {
-    return this.#bpf(Command.ProgramTestRun, attributes, 'test run');
+  /**
+   * Runs an XDP program on `count` copies of a frame as if a device had received them, with what it redirects really
+   * sent (BPF_F_TEST_XDP_LIVE_FRAMES). Returns when all are done; a signal ends it early.
+   * @param frame what the program may change; a change stays for the next run on the same page
+   * @returns false when a signal ended it
+   */
+  runLive(program: number, frame: Uint8Array, count: number): boolean {
+    const attributes = Buffer.alloc(80);
+    attributes.writeUInt32LE(program, 0);
+    attributes.writeUInt32LE(frame.length, 8);
+    attributes.writeBigUInt64LE(this.#koffi.address(frame), 16);
+    attributes.writeUInt32LE(count, 32);
+    attributes.writeUInt32LE(TEST_LIVE_FRAMES, 64);
+    attributes.writeUInt32LE(TEST_BATCH, 72);
+    try {
+      this.#bpf(Command.ProgramTestRun, attributes, 'test run');
+      return true;
+    } catch (error) {
+      if (error instanceof SystemCallError && error.code === 'EINTR') return false;
+      throw error;
+    }
   }
 
-  addressOf(buffer: Uint8Array): bigint {
-    return this.#koffi.address(buffer);
+  /** Closes a map, a program or a link. */
+  close(descriptor: number): void {
+    closeSync(descriptor);
   }
 
   #bpf(command: number, attributes: Buffer, subject: string): number {
