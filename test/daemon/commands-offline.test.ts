@@ -469,7 +469,7 @@ describe('check', () => {
 
   test('control characters in a file do not reach the terminal', () => {
     const { stdout } = nsgd(['check', file('evil.yaml', '"\\u001b[31mred\\u0007": 1\n')]);
-    expect([...stdout].filter((letter) => letter < ' ' && letter !== '\n')).toEqual([]);
+    expect(Array.from(stdout).filter((letter) => letter < ' ' && letter !== '\n')).toEqual([]);
     expect(stdout).toContain('UnknownProperty');
   });
 });
