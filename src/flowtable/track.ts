@@ -5,8 +5,8 @@
  * (RFC 9293 RCV.NXT). It serves one purpose: that segments an outsider can forge do not end or advance a connection. A
  * segment that is not believed still passes, for the endpoint to judge (RFC 5961), but leaves the state alone.
  *
- * - RST ends a flow only when its sequence number is exactly the expected one (RFC 5961 section 3.2); in `SynSent` only
- *   when it acknowledges the SYN (RFC 9293 section 3.10.7.3).
+ * - RST ends a flow only when its sequence number is exactly the expected one (RFC 5961 section 3.2); before a SYN+ACK
+ *   was seen only when it acknowledges the SYN (RFC 9293 section 3.10.7.3).
  * - Until the handshake is done, a segment counts only when it acknowledges what the other side has sent. So a blind ACK
  *   does not turn a half-open flow into an established one, which a flood cannot push out.
  * - After it, a segment counts only when its sequence number is near the expected one, and its acknowledgment only
@@ -33,6 +33,7 @@ const SYN_SENT_2 = FlowState.SynSent2;
 const SYN_RECEIVED = FlowState.SynReceived;
 const CLOSED = FlowState.Closed;
 const SYN = Segment.Syn;
+const SYN_ACK = Segment.SynAck;
 const ACK = Segment.Ack;
 const RST = Segment.Rst;
 const ILLEGAL = Segment.Illegal;
@@ -137,6 +138,10 @@ function tcpState(
     if (!isExpectedKnown(word, reverse)) return state;
     const expected = words[base + EXPECTED + reverse];
     if (!isNear(packet.tcpAcknowledgment, expected, HANDSHAKE_REACH)) return state;
+    // It acknowledges the SYN, so it is genuine; the SYN that its side seems to have sent before may have been forged.
+    if (state === SYN_SENT_2 && segment === SYN_ACK) {
+      setExpected(words, base, direction, packet.tcpSequence + 1);
+    }
   }
   return noteSequence(words, base, packet, direction, segment)
     ? tcpStep(state, side, segment)
@@ -151,8 +156,9 @@ function isResetBelieved(
   direction: number,
 ): boolean {
   const word = words[base + STATE];
+  const state = word & STATE_MASK;
   const opener = (word >>> OPENER_SHIFT) & 1;
-  if ((word & STATE_MASK) === SYN_SENT && direction !== opener) {
+  if ((state === SYN_SENT || state === SYN_SENT_2) && direction !== opener) {
     if ((packet.tcpFlags & ACK_FLAG) === 0) return false;
     const expected = words[base + EXPECTED + opener];
     return isNear(packet.tcpAcknowledgment, expected, HANDSHAKE_REACH);
