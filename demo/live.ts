@@ -21,9 +21,10 @@ const SHOWN_METRICS = [
   'data_plane_restarts_total',
 ];
 
+const WIRING = '  internet -------- router ===== [ nsgd ] ===== switch --';
 const PICTURE = `
-  internet -------- router ===== [ nsgd ] ===== switch --+-- vm1  ${VM1}   NSG1 on its subnet
-  ${INTERNET_IPV4}                                         +-- vm2  ${VM2}   NSG2 on its interface
+${WIRING}+-- vm1  ${VM1}   NSG1 on its subnet
+${`  ${INTERNET_IPV4}`.padEnd(WIRING.length)}+-- vm2  ${VM2}   NSG2 on its interface
 `;
 
 /** @returns how many attempts ended differently from what was expected */
