@@ -77,6 +77,7 @@ describe('nicOf', () => {
     expect(alone.nicOf(packetBetween('203.0.113.9', '240.0.0.1'), 0)).toBe(NO_NIC);
     expect(alone.nicOf(packetBetween('203.0.113.9', '10.0.1.255'), 0)).toBe(NO_NIC);
     expect(alone.nicOf(packetBetween('239.1.2.3', '203.0.113.9'), 1)).toBe(NO_NIC);
+    expect(alone.nicOf(packetBetween('203.0.113.9', '239.1.2.3'), 1)).toBe(NO_NIC);
   });
 
   test('every address of many is found, and no other: compared with a Map', () => {

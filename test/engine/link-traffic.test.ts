@@ -86,6 +86,15 @@ describe('DHCP ports', () => {
   });
 });
 
+test('a DHCP client that has an address is not link traffic: the rules see who it is', () => {
+  const packet = packetBetween('10.0.1.4', '255.255.255.255');
+  packet.protocol = 17;
+  packet.hasPorts = true;
+  packet.srcPort = 68;
+  packet.dstPort = 67;
+  expect(linkTraffic(packet, 1)).toBe(ORDINARY);
+});
+
 describe('sanity', () => {
   test('every first byte of an IPv4 source and destination', () => {
     const martianSources: number[] = [];

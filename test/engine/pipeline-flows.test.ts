@@ -101,6 +101,7 @@ test('a whole connection passes, segment by segment', () => {
   const rig = new PipelineRig(WEB);
   const talk = new TcpConversation(CLIENT, SERVER);
   expect(rig.inbound(talk.client('S'))).toBe('rule');
+  expect(rig.decidedBy()).toBe('NSG2/AllowHttp');
   const reasons = [
     rig.outbound(talk.server('SA')),
     rig.inbound(talk.client('A')),
@@ -113,6 +114,7 @@ test('a whole connection passes, segment by segment', () => {
     rig.outbound(talk.server('A')),
   ];
   expect(reasons).toEqual(reasons.map(() => 'flow'));
+  expect(rig.decidedBy()).toBeUndefined();
   expect(rig.flows.state(rig.pipeline.flow)).toBe(FlowState.TimeWait);
 });
 
