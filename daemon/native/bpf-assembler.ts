@@ -18,6 +18,8 @@ type Size = keyof typeof SIZE_BITS;
 /** Source register of a 64-bit immediate that is the descriptor of a map, or of a map whose value is meant. */
 const MAP_DESCRIPTOR = 1;
 const MAP_VALUE = 2;
+/** Source register of a call to a function by its number in the kernel's type information. */
+const KERNEL_FUNCTION = 2;
 
 export type Instruction = Uint8Array;
 
@@ -111,6 +113,31 @@ function wide(to: Register, from: number, low: number, high: number): Instructio
 /** Skips `count` instructions when left > right, both as unsigned 64-bit numbers. */
 export function skipIfGreater(left: Register, right: Register, count: number): Instruction {
   return instruction(0x2d, { to: left, from: right }, count, 0);
+}
+
+/** Skips `count` instructions when the lower half of a register is `value`. */
+export function skipIfEqual(left: Register, value: number, count: number): Instruction {
+  return instruction(0x16, { to: left }, count, value);
+}
+
+/** Skips `count` instructions when the lower half of a register is not `value`. */
+export function skipUnlessEqual(left: Register, value: number, count: number): Instruction {
+  return instruction(0x56, { to: left }, count, value);
+}
+
+/** Skips `count` instructions. */
+export function skip(count: number): Instruction {
+  return instruction(0x05, {}, count, 0);
+}
+
+/** the 8 bytes at address + offset = value */
+export function storeValue(address: Register, offset: number, value: number): Instruction {
+  return instruction(0x7a, { to: address }, offset, value);
+}
+
+/** r0 = a function of the kernel, by its number in the kernel's type information */
+export function callKernel(number: number): Instruction {
+  return instruction(0x85, { from: KERNEL_FUNCTION }, 0, number);
 }
 
 /** r0 = a helper of the kernel, by number (linux/bpf.h, ___BPF_FUNC_MAPPER) */

@@ -23,6 +23,7 @@ const PROGRAM_TYPE_XDP = 6;
 const ATTACH_TYPE_XDP = 37;
 const XDP_FLAGS_GENERIC = 1 << 1;
 const XDP_FLAGS_NATIVE = 1 << 2;
+const XDP_DEVICE_BOUND_ONLY = 1 << 6;
 const TEST_LIVE_FRAMES = 1 << 1;
 const TEST_BATCH = 64;
 /** The kernel wants to know; it decides which helpers a program may call. */
@@ -86,10 +87,11 @@ export class Bpf {
 
   /**
    * @param instructions as `assemble` gives them
+   * @param device the only one it may be attached to, in its driver: then it may call functions that ask the driver
    * @returns a descriptor
    * @throws BpfProgramError with the verifier's log
    */
-  loadXdpProgram(instructions: Uint8Array): number {
+  loadXdpProgram(instructions: Uint8Array, device?: number): number {
     const license = Buffer.from(LICENSE, 'latin1');
     const log = Buffer.alloc(LOG_BYTES);
     const attributes = Buffer.alloc(120);
@@ -101,6 +103,10 @@ export class Bpf {
     attributes.writeUInt32LE(log.length, 28);
     attributes.writeBigUInt64LE(this.#koffi.address(log), 32);
     attributes.write(NAME, 48, 'latin1');
+    if (device !== undefined) {
+      attributes.writeUInt32LE(XDP_DEVICE_BOUND_ONLY, 44); // prog_flags
+      attributes.writeUInt32LE(device, 64); // prog_ifindex
+    }
     attributes.writeUInt32LE(ATTACH_TYPE_XDP, 68); // expected_attach_type
     try {
       return this.#bpf(Command.ProgramLoad, attributes, 'XDP program');

@@ -27,6 +27,8 @@ const SET_BLOCK_BYTES = 8;
 const MERGING = /^rx-(gro|lro)|^rx-udp-gro-forwarding$/;
 const SPLITTING = /^tx-.*segmentation$|^tx-gso-/;
 const CHECKSUMMING = /^tx-checksum-/;
+/** Takes VLAN tags out of frames. Harmless to packet sockets, which get the tag beside the frame. */
+const STRIPPING = /^rx-vlan(-stag)?-hw-parse$/;
 
 /** What was on before and is to be on again. */
 export interface SavedOffloads {
@@ -61,21 +63,24 @@ interface Feature {
 
 /** Names of the offloads that are on and harm a capture, sorted as the kernel lists them. */
 export function activeOffloads(device: string): string[] {
-  return harmful(device)
-    .filter((feature) => feature.isActive)
+  return readFeatures(device)
+    .filter((feature) => isHarmful(feature) && feature.isActive)
     .map((feature) => feature.name);
 }
 
 /**
- * Switches every harmful offload off.
+ * Switches every harmful offload off, and VLAN stripping where the driver allows.
  * @returns what to give to `restoreOffloads`
  * @throws OffloadError when one stays on; those that could be switched off are on again then
  */
 export function disableOffloads(device: string): SavedOffloads {
   const index = readNetworkDevice(device)?.index ?? 0;
   // Requested but inactive features come back by themselves when what they depend on does, so they count too.
-  const wanted = harmful(device).filter(
-    (feature) => feature.isChangeable && (feature.isActive || feature.isRequested),
+  const wanted = readFeatures(device).filter(
+    (feature) =>
+      (isHarmful(feature) || STRIPPING.test(feature.name)) &&
+      feature.isChangeable &&
+      (feature.isActive || feature.isRequested),
   );
   const saved: SavedOffloads = { device, index, features: wanted.map((feature) => feature.name) };
   let reason = 'the driver does not allow it';
@@ -100,7 +105,7 @@ export function restoreOffloads(saved: SavedOffloads): void {
   try {
     setFeatures(
       saved.device,
-      harmful(saved.device).filter((feature) => names.has(feature.name)),
+      readFeatures(saved.device).filter((feature) => names.has(feature.name)),
       true,
     );
   } catch (error) {
@@ -139,10 +144,8 @@ function isSavedOffloads(value: unknown): value is SavedOffloads {
   );
 }
 
-function harmful(device: string): Feature[] {
-  return readFeatures(device).filter(
-    ({ name }) => MERGING.test(name) || SPLITTING.test(name) || CHECKSUMMING.test(name),
-  );
+function isHarmful({ name }: Feature): boolean {
+  return MERGING.test(name) || SPLITTING.test(name) || CHECKSUMMING.test(name);
 }
 
 /** All features of a device, in the order of their bits. */

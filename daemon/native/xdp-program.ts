@@ -3,21 +3,102 @@
  *
  * Dropped, not passed on: the host's own stack must never see a frame that nsgd did not judge. `bpf_redirect_map`
  * returns the lowest two bits of its flags when the map has no socket for the queue (bpf-helpers(7)).
+ *
+ * A VLAN tag may not be in the frame but beside it: a driver with VLAN offload takes it out, and so does the sender on
+ * the other end of a veth, whose offloads are not ours to switch off. AF_XDP hands over only the frame, so such a tag
+ * would be lost, and a frame of one VLAN be judged and forwarded as one without. Where the kernel can tell the program
+ * (`bpf_xdp_metadata_rx_vlan_tag`, Linux 6.8), it puts the tag back.
  */
-import { assemble, call, exit, load, loadMap, set } from './bpf-assembler.ts';
+import {
+  add,
+  assemble,
+  call,
+  callKernel,
+  exit,
+  type Instruction,
+  load,
+  loadMap,
+  move,
+  set,
+  skip,
+  skipIfEqual,
+  skipIfGreater,
+  skipUnlessEqual,
+  store,
+  storeValue,
+  toBigEndian,
+} from './bpf-assembler.ts';
 
 const XDP_DROP = 1;
 const BPF_REDIRECT_MAP = 51;
+const BPF_XDP_ADJUST_HEAD = 44;
 /** struct xdp_md { data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex } of 32-bit words. */
+const DATA = 0;
+const DATA_END = 4;
 const RX_QUEUE_INDEX = 16;
+const TAG_BYTES = 4;
+const ADDRESSES_BYTES = 12;
+/** Places on the stack for the tag's protocol and its control information. */
+const PROTOCOL = -8;
+const CONTROL = -16;
+const INSTRUCTION_BYTES = 8;
 
-/** @param map descriptor of the map from queue to socket */
-export function redirectProgram(map: number): Uint8Array {
+/** The kernel function that tells the tag. */
+export const VLAN_TAG_FUNCTION = 'bpf_xdp_metadata_rx_vlan_tag';
+
+/**
+ * @param map descriptor of the map from queue to socket
+ * @param vlanTagFunction number of `VLAN_TAG_FUNCTION`; undefined for a program that leaves tags alone
+ */
+export function redirectProgram(map: number, vlanTagFunction?: number): Uint8Array {
   return assemble([
-    load(2, 1, RX_QUEUE_INDEX, 4),
+    move(6, 1),
+    ...(vlanTagFunction === undefined ? [] : restoreTag(vlanTagFunction)),
+    load(2, 6, RX_QUEUE_INDEX, 4),
     loadMap(1, map),
     set(3, XDP_DROP),
     call(BPF_REDIRECT_MAP),
     exit(),
   ]);
+}
+
+/** Puts the tag that is beside the frame, if any, behind its addresses. Context in r6. */
+function restoreTag(vlanTagFunction: number): Instruction[] {
+  const insert: Instruction[] = [
+    move(1, 6),
+    set(2, -TAG_BYTES),
+    call(BPF_XDP_ADJUST_HEAD),
+    skipIfEqual(0, 0, 2),
+    set(0, XDP_DROP),
+    exit(),
+    load(2, 6, DATA, 4),
+    load(3, 6, DATA_END, 4),
+    move(4, 2),
+    add(4, ADDRESSES_BYTES + 2 * TAG_BYTES),
+    skipIfGreater(4, 3, 1),
+    skip(2),
+    set(0, XDP_DROP),
+    exit(),
+    load(4, 2, TAG_BYTES, 8),
+    load(5, 2, TAG_BYTES + 8, 4),
+    store(2, 0, 4, 8),
+    store(2, 8, 5, 4),
+    load(4, 10, PROTOCOL, 2),
+    store(2, ADDRESSES_BYTES, 4, 2),
+    load(4, 10, CONTROL, 2),
+    toBigEndian(4, 16),
+    store(2, ADDRESSES_BYTES + 2, 4, 2),
+  ];
+  return [
+    storeValue(10, PROTOCOL, 0),
+    storeValue(10, CONTROL, 0),
+    move(2, 10),
+    add(2, PROTOCOL),
+    move(3, 10),
+    add(3, CONTROL),
+    callKernel(vlanTagFunction),
+    // Not zero: there is no tag, or the driver does not know.
+    skipUnlessEqual(0, 0, assemble(insert).length / INSTRUCTION_BYTES),
+    ...insert,
+  ];
 }

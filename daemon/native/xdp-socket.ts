@@ -22,10 +22,11 @@ import {
   type XdpSystem,
 } from '../../src/capture/live/af-xdp/system.ts';
 import { Bpf, MapType } from './bpf.ts';
+import { kernelFunction } from './btf.ts';
 import { errorName, type Koffi, loadKoffi, SystemCallError } from './libc.ts';
 import { readNetworkDevice } from './network-device.ts';
 import { queueCounts } from './queues.ts';
-import { redirectProgram } from './xdp-program.ts';
+import { redirectProgram, VLAN_TAG_FUNCTION } from './xdp-program.ts';
 
 const AF_XDP = 44;
 const AF_PACKET = 17;
@@ -216,7 +217,15 @@ class AfXdpSystem implements XdpSystem {
     return this.#bpf.createMap(MapType.XdpSocket, 4, queues);
   }
 
-  loadProgram(map: number): number {
+  loadProgram(map: number, device: number, mode: XdpMode): number {
+    const vlanTagFunction = mode === XdpMode.Native ? kernelFunction(VLAN_TAG_FUNCTION) : undefined;
+    if (vlanTagFunction !== undefined) {
+      try {
+        return this.#bpf.loadXdpProgram(redirectProgram(map, vlanTagFunction), device);
+      } catch {
+        // Without it a driver's VLAN offload has to be off, which the daemon sees to.
+      }
+    }
     return this.#bpf.loadXdpProgram(redirectProgram(map));
   }
 

@@ -74,9 +74,9 @@ class Opening {
     try {
       this.#devices.forEach((device, side) => this.#openQueues(device, side, isCopying));
       const isZeroCopy = this.#system.isZeroCopy(this.#sockets[0].socket);
-      const programs = this.#devices.map((device, side) => this.#loadProgram(device, side));
+      const maps = this.#devices.map((device, side) => this.#mapSockets(device, side));
       const modes = this.#devices.map((device, side) =>
-        this.#attach(device, programs[side], isZeroCopy),
+        this.#attach(device, maps[side], isZeroCopy),
       );
       return {
         sockets: this.#sockets,
@@ -116,21 +116,25 @@ class Opening {
     attempt(`set ${device.name} promiscuous`, () => this.#keep(system.receiveAll(device.index)));
   }
 
-  #loadProgram(device: XdpDevice, side: number): number {
+  #mapSockets(device: XdpDevice, side: number): number {
     const system = this.#system;
-    return attempt('load the XDP program', () => {
+    return attempt('make the map of sockets', () => {
       const map = this.#keep(system.createSocketMap(device.receiveQueues));
       for (const socket of this.#sockets) {
         if (socket.side === side) system.setSocket(map, socket.queue, socket.socket);
       }
-      return this.#keep(system.loadProgram(map));
+      return map;
     });
   }
 
-  #attach(device: XdpDevice, program: number, isZeroCopy: boolean): XdpMode {
+  #attach(device: XdpDevice, map: number, isZeroCopy: boolean): XdpMode {
+    const system = this.#system;
     const attach = (mode: XdpMode): XdpMode => {
+      const program = attempt('load the XDP program', () =>
+        this.#keep(system.loadProgram(map, device.index, mode)),
+      );
       attempt(`attach the XDP program to ${device.name} (${mode} mode)`, () =>
-        this.#links.push(this.#system.attach(program, device.index, mode)),
+        this.#links.push(system.attach(program, device.index, mode)),
       );
       return mode;
     };

@@ -89,7 +89,7 @@ export interface XdpSystem {
   /** A map from receive queue to socket. */
   createSocketMap(queues: number): number;
   /** The program that redirects every frame to the socket of its queue, and drops it where there is none. */
-  loadProgram(map: number): number;
+  loadProgram(map: number, device: number, mode: XdpMode): number;
   setSocket(map: number, queue: number, socket: number): void;
   /** Our program on a device, until the descriptor is closed. */
   attach(program: number, device: number, mode: XdpMode): number;
