@@ -108,7 +108,7 @@ describe('Counters', () => {
       counters.addReason(i & 1, i % 40, 1500);
       counters.addNic(i & 3, i & 1, 1, 1500);
       counters.addRulePacket(i & 255, 1500);
-    });
+    }, 100_000);
     expect(bytes).toBeLessThan(0.5);
   });
 });
