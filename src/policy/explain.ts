@@ -31,6 +31,7 @@ export interface ExplanationStep {
   readonly stage: 'platform' | 'subnet' | 'networkInterface';
   /** Name of the NSG, or undefined where the stage has none. */
   readonly networkSecurityGroup: string | undefined;
+  /** A stage without an NSG allows; platform rules may match nothing; what follows a denial is not reached. */
   readonly access: 'Allow' | 'Deny' | 'NotReached' | 'NoMatch';
   /** As Azure prints it: `securityRules/x`. */
   readonly ruleName: string | undefined;
@@ -123,17 +124,29 @@ export class Explainer {
       : printedRuleName(list, this.#evaluation.rules[step] ?? NO_RULE);
   }
 
+  /** Whether nothing before this step had the last word: a platform rule, or a denial. */
+  #isReached(step: number): boolean {
+    const { rules, lists } = this.#evaluation;
+    for (let earlier = 0; earlier < step; earlier++) {
+      const rule = this.#lists[lists[earlier] ?? NO_RULE]?.rules[rules[earlier] ?? NO_RULE];
+      if (rule !== undefined && (earlier === 0 || rule.access === Access.Deny)) return false;
+    }
+    return true;
+  }
+
   #step(step: number, direction: 0 | 1): ExplanationStep {
     const chain = direction === 0 ? this.nic.inbound : this.nic.outbound;
     const isSubnet = (step === 1) === (direction === 0);
     const stage = step === 0 ? 'platform' : isSubnet ? 'subnet' : 'networkInterface';
     const list = this.#lists[this.#evaluation.lists[step] ?? NO_RULE];
     if (list === undefined) {
-      const notReached = step === 0 ? undefined : this.#allLists[chain.stages[step - 1] ?? NO_RULE];
+      const owner =
+        step === 0 ? undefined : this.#allLists[chain.stages[step - 1] ?? NO_RULE]?.owner;
+      const access = step === 0 ? 'NoMatch' : this.#isReached(step) ? 'Allow' : 'NotReached';
       return {
         stage,
-        networkSecurityGroup: notReached?.owner,
-        access: notReached === undefined ? 'NoMatch' : 'NotReached',
+        networkSecurityGroup: owner,
+        access,
         ruleName: undefined,
         priority: undefined,
       };

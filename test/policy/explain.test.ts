@@ -72,7 +72,7 @@ describe('explain', () => {
       {},
       httpIn,
       'Allow -',
-      ['platform - NoMatch - -', 'subnet - NoMatch - -', 'networkInterface - NoMatch - -'],
+      ['platform - NoMatch - -', 'subnet - Allow - -', 'networkInterface - Allow - -'],
     ],
     [
       'in, both allow: the last stage is named',
@@ -137,7 +137,7 @@ describe('explain', () => {
       [
         'platform - NoMatch - -',
         'subnet NSG1 Allow securityRules/AllowHttp 100',
-        'networkInterface - NoMatch - -',
+        'networkInterface - Allow - -',
       ],
     ],
     [
@@ -148,7 +148,7 @@ describe('explain', () => {
       [
         'platform - Allow platformRules/AllowAzureDns 4',
         'networkInterface NSG2 NotReached - -',
-        'subnet - NoMatch - -',
+        'subnet - NotReached - -',
       ],
     ],
     [
@@ -159,7 +159,7 @@ describe('explain', () => {
       [
         'platform - Deny platformRules/DenySmtpOutBound 8',
         'networkInterface NSG2 NotReached - -',
-        'subnet - NoMatch - -',
+        'subnet - NotReached - -',
       ],
     ],
     [
@@ -169,7 +169,7 @@ describe('explain', () => {
       'Allow securityRules/AllowHttp',
       [
         'platform - NoMatch - -',
-        'subnet - NoMatch - -',
+        'subnet - Allow - -',
         'networkInterface NSG2 Allow securityRules/AllowHttp 100',
       ],
     ],

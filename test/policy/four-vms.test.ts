@@ -109,7 +109,7 @@ describe('inbound', () => {
     const allowed = explain(fourVms({ NSG1: [allowHttpIn], NSG2: [] }), 'vm2', 'in', 'internet');
     expect(allowed.access).toBe('Allow');
     expect(allowed.ruleName).toBe('securityRules/AllowHttpFromInternet');
-    expect(stages(allowed)).toEqual(['subnet NSG1 Allow', 'networkInterface - NoMatch']);
+    expect(stages(allowed)).toEqual(['subnet NSG1 Allow', 'networkInterface - Allow']);
     const denied = explain(fourVms({ NSG1: [], NSG2: [allowHttpIn] }), 'vm2', 'in', 'internet');
     expect(denied.access).toBe('Deny');
     expect(denied.ruleName).toBe('defaultSecurityRules/DenyAllInBound');
@@ -126,7 +126,7 @@ describe('inbound', () => {
     const allowed = explain(fourVms({ NSG1: [], NSG2: [allowHttpIn] }), 'vm3', 'in', 'internet');
     expect(allowed.access).toBe('Allow');
     expect(allowed.ruleName).toBe('securityRules/AllowHttpFromInternet');
-    expect(stages(allowed)).toEqual(['subnet - NoMatch', 'networkInterface NSG2 Allow']);
+    expect(stages(allowed)).toEqual(['subnet - Allow', 'networkInterface NSG2 Allow']);
     expect(
       explain(fourVms({ NSG1: [allowHttpIn], NSG2: [] }), 'vm3', 'in', 'internet').access,
     ).toBe('Deny');
@@ -182,7 +182,7 @@ describe('outbound', () => {
   test('VM2: everything leaves its interface, and the rules of NSG1 are processed', () => {
     const denied = explain(fourVms({ NSG1: [denyHttpOut], NSG2: [] }), 'vm2', 'out', 'internet');
     expect(denied.access).toBe('Deny');
-    expect(stages(denied)).toEqual(['networkInterface - NoMatch', 'subnet NSG1 Deny']);
+    expect(stages(denied)).toEqual(['networkInterface - Allow', 'subnet NSG1 Deny']);
     expect(
       explain(fourVms({ NSG1: [], NSG2: [denyHttpOut] }), 'vm2', 'out', 'internet').access,
     ).toBe('Allow');
@@ -200,7 +200,7 @@ describe('outbound', () => {
     );
     expect(allowed.access).toBe('Allow');
     expect(allowed.ruleName).toBe('securityRules/AllowHttpToInternet');
-    expect(stages(allowed)).toEqual(['networkInterface NSG2 Allow', 'subnet - NoMatch']);
+    expect(stages(allowed)).toEqual(['networkInterface NSG2 Allow', 'subnet - Allow']);
   });
 
   test('VM4: everything is allowed', () => {
