@@ -3,7 +3,7 @@
  * of a table agrees with every other.
  */
 import { DecodeCode } from '../../src/capture/decode.ts';
-import { IpProtocol, type Packet } from '../../src/capture/packet.ts';
+import { IpProtocol, TcpFlag, type Packet } from '../../src/capture/packet.ts';
 import { FLOW_LISTS, type FlowTimeouts, LIST_OF_STATE } from '../../src/flowtable/expiry.ts';
 import { FlowKey } from '../../src/flowtable/key.ts';
 import {
@@ -71,6 +71,31 @@ export function keyOf(
   words[Word.Tag] = protocol;
   words[Word.State] = isIpv6 ? Field.Ipv6 : 0;
   return key;
+}
+
+/**
+ * A packet of flow `number` over IPv4, without a frame: 40 bytes, TCP ACK or UDP.
+ * @param direction 0 inbound, 1 outbound
+ */
+export function fillPacket(
+  packet: Packet,
+  number: number,
+  direction: number,
+  protocol: number = IpProtocol.Udp,
+): Packet {
+  const isOutbound = direction === 1;
+  const local = 0x0a00_0104;
+  const remote = 0xcb00_0000 | (number >>> 12) | 0;
+  packet.ipVersion = 4;
+  packet.src3 = isOutbound ? local : remote;
+  packet.dst3 = isOutbound ? remote : local;
+  packet.protocol = protocol;
+  packet.hasPorts = true;
+  packet.srcPort = isOutbound ? 53 : number & 0xfff;
+  packet.dstPort = isOutbound ? number & 0xfff : 53;
+  packet.tcpFlags = TcpFlag.Ack;
+  packet.ipLength = 40;
+  return packet;
 }
 
 /** Inserts flow `number` and puts it in a state with its first packet, 100 bytes outbound. */
