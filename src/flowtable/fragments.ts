@@ -54,9 +54,9 @@ class Datagram {
     this.deadline = deadline;
   }
 
-  /** Whether every byte was seen. */
+  /** Whether every byte was seen once. Never for a poisoned one: it must stay known to be dropped. */
   get isComplete(): boolean {
-    return this.seen === this.length;
+    return !this.isPoisoned && this.seen === this.length;
   }
 
   /**
