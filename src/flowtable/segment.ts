@@ -4,7 +4,7 @@
  * ```
  *   byte 0     header, int32 words: identity, sizes, seeds, free records, lists, timeouts   (`Header`)
  *        128   statistics, 16 float64                                                       (`FlowStat`)
- *        256   index: `slots` int32, hash tag in the upper bits | record + 1, or 0 for empty
+ *        256   index: `slots` int32                                             (hash-index.ts)
  *        ...   records: maxFlows of 22 int32                                                (record.ts)
  * ```
  *
@@ -20,7 +20,7 @@ export const FLOW_TABLE_MAGIC = 0x4e53_4746;
 export const FLOW_TABLE_VERSION = 1;
 
 export const MIN_FLOWS = 1;
-/** 16,777,216: leaves at least 7 bits of each index slot for the hash tag. */
+/** 16,777,216: leaves at least 3 bits of each index slot for the hash tag (hash-index.ts). */
 export const MAX_FLOWS = 2 ** 24;
 
 /** Header offsets in words. */
