@@ -20,7 +20,10 @@ const PACKETS_PER_SECOND = 50_000;
 const FLOWS = 500;
 const LOOPS = 300;
 
-describe.skipIf(liveObstacle !== undefined)(`conservation (${liveObstacle ?? 'live'})`, () => {
+const BACKENDS = ['af-xdp', 'cap'] as const;
+const suite = describe.skipIf(liveObstacle !== undefined);
+
+suite.each(BACKENDS)(`conservation with %s (${liveObstacle ?? 'live'})`, (backend) => {
   let lab: Lab;
   let generator: NetworkNamespace;
   let filter: NetworkNamespace;
@@ -54,7 +57,7 @@ describe.skipIf(liveObstacle !== undefined)(`conservation (${liveObstacle ?? 'li
         networkInterfaces: [
           { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
         ],
-        wires: [{ name: 'wire0', outside: 'out0', inside: 'in0' }],
+        wires: [{ name: 'wire0', outside: 'out0', inside: 'in0', backend }],
         ...settings,
       }),
     );

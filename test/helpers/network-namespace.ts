@@ -30,12 +30,13 @@ export function liveTestObstacle(): string | undefined {
 
 export class NetworkNamespace {
   readonly name: string;
+  readonly #onExit = (): void => this.remove();
 
   constructor(role: string) {
     this.name = `nsgd-t-${process.pid}-${counter++}-${role}`;
     ip('netns', 'add', this.name);
     // Also when a test's own clean-up was not reached.
-    process.once('exit', () => this.remove());
+    process.once('exit', this.#onExit);
     this.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
     this.run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
     this.ip('link', 'set', 'lo', 'up');
@@ -87,6 +88,7 @@ export class NetworkNamespace {
   }
 
   remove(): void {
+    process.off('exit', this.#onExit);
     spawnSync('ip', ['netns', 'del', this.name]);
   }
 }

@@ -8,7 +8,7 @@
  * switch keeps its VM ports isolated from each other. So a packet from VM to VM crosses the wire twice, outbound and
  * inbound, also inside one subnet: as in Azure, where the filter is at each NIC.
  *
- * All ends of the wire's cables have offloads off: nsgd sees frames as a cable carries them.
+ * All ends of the wire's cables have offloads off, unless the plan says so: nsgd sees frames as a cable carries them.
  */
 import { disableOffloads, type Lab } from './lab.ts';
 import { connect, type NetworkNamespace } from './network-namespace.ts';
@@ -24,6 +24,8 @@ export interface VirtualMachine {
 
 export interface NetworkPlan {
   readonly machines: readonly VirtualMachine[];
+  /** Leave the offloads of the neighbours of nsgd's interfaces on, as a host with veth has them. */
+  readonly hasOffloads?: boolean;
 }
 
 export interface Host {
@@ -65,8 +67,10 @@ export function buildNetwork(lab: Lab, plan: NetworkPlan): Network {
   fabric.ip('link', 'add', BRIDGE, 'type', 'bridge');
   fabric.ip('link', 'set', BRIDGE, 'up');
   fabric.ip('link', 'set', SWITCH_WIRE, 'master', BRIDGE);
-  disableOffloads(router, ROUTER_WIRE);
-  disableOffloads(fabric, SWITCH_WIRE);
+  if (plan.hasOffloads !== true) {
+    disableOffloads(router, ROUTER_WIRE);
+    disableOffloads(fabric, SWITCH_WIRE);
+  }
 
   addAddress(internet, 'eth0', `${INTERNET_IPV4}/24`);
   addAddress(router, 'eth0', `${ROUTER_IPV4}/24`);

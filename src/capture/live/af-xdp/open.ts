@@ -143,11 +143,12 @@ function exitOf(
 /** Tries again for a while when another program has the interface. */
 function openPatiently(open: () => OpenedSockets): OpenedSockets {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let waited = 0; ; waited += BUSY_RETRY_MILLISECONDS) {
+  const end = performance.now() + BUSY_MILLISECONDS;
+  for (;;) {
     try {
       return open();
     } catch (error) {
-      if (causeCode(error) !== 'EBUSY' || waited >= BUSY_MILLISECONDS) throw error;
+      if (causeCode(error) !== 'EBUSY' || performance.now() >= end) throw error;
     }
     Atomics.wait(pause, 0, 0, BUSY_RETRY_MILLISECONDS);
   }
