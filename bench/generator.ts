@@ -3,70 +3,40 @@
  * BPF_F_TEST_XDP_LIVE_FRAMES) of a small XDP program that numbers each frame and sends it out of a device.
  *
  *   const generator = new Generator({ device: 'gen0', frame, fields: [{ at: 34, bytes: 2, base: 1024, mask: 0xfff }] });
- *   generator.send(1_000_000);                 // as fast as it goes
- *   await generator.sendAt(500_000, 1_000_000) // paced: frames per second, frames
+ *   generator.send(1_000_000);                 // frames, as fast as it goes
+ *   generator.runFor(2);                       // seconds, at `perSecond` when that is given
  *   generator.close();
  *
  * The device must be able to send from XDP: a veth whose peer has GRO on or an XDP program. Frames that do not fit
  * into the peer's queue are lost without a word, so count at the receiver, never here. The frame's checksums are not
- * made good after a field was changed: change ports of UDP with checksum 0, or what nobody checks.
+ * made good after a field was changed: change ports of UDP with checksum 0, or two fields that cancel out.
  *
  * As a program: node dist/bench/generator.js --device gen0 --count 1000000 [--rate 500000] [--size 64] [--flows 4096]
  *   [--source 10.9.0.1] [--destination 10.9.0.2] [--port 53] [--denied-port 54]: UDP, the source port runs through the
  *   flows, every second frame goes to the denied port when there is one.
  */
 import { parseArgs } from 'node:util';
-import { setTimeout as sleep } from 'node:timers/promises';
 
-import {
-  add,
-  and,
-  assemble,
-  call,
-  exit,
-  fetchAdd,
-  type Instruction,
-  load,
-  loadMapValue,
-  move,
-  multiply32,
-  set,
-  shiftRight,
-  skipIfGreater,
-  store,
-  toBigEndian,
-} from '../daemon/native/bpf-assembler.ts';
 import { Bpf, MapType } from '../daemon/native/bpf.ts';
+import { loadKoffi } from '../daemon/native/libc.ts';
 import { readNetworkDevice } from '../daemon/native/network-device.ts';
+import {
+  type Field,
+  liveProgram,
+  type LiveProgramOptions,
+  MAP_VALUE_BYTES,
+} from './traffic/live-program.ts';
 
-/** A number in the frame that differs from frame to frame: base + ((n >> shift) & mask), in network byte order. */
-export interface Field {
-  /** Byte in the frame. */
-  readonly at: number;
-  readonly bytes: 2 | 4;
-  readonly base: number;
-  /** 0 to 2^31 - 1. */
-  readonly mask: number;
-  readonly shift?: number;
-  /** Scatter n first, so that neighbours differ in all bits and every value still comes as often. */
-  readonly isScattered?: boolean;
-}
-
-export interface GeneratorOptions {
+export interface GeneratorOptions extends Omit<LiveProgramOptions, 'device' | 'frameBytes'> {
   readonly device: string;
   /** Without frame check sequence, at least 14 bytes. */
   readonly frame: Uint8Array;
-  readonly fields: readonly Field[];
 }
 
-const BPF_REDIRECT = 23;
-const XDP_DROP = 1;
-/** Knuth's multiplicative hash, as int32: odd, so it permutes the numbers. */
-const SCATTER = 2654435761 | 0;
-/** struct xdp_md { data, data_end, ... } */
-const DATA_END = 4;
-const PACE_MILLISECONDS = 1;
-const INSTRUCTION_BYTES = 8;
+/** Of one run: it is ended by a timer before. */
+const COUNT_MAX = 0x7fff_ffff;
+const ITIMER_REAL = 0;
+const MICROSECONDS = 1_000_000;
 
 export class Generator {
   readonly #bpf = new Bpf();
@@ -75,34 +45,35 @@ export class Generator {
   readonly #frame: Uint8Array;
 
   /** @throws Error where there is no such device, SystemCallError */
-  constructor(options: GeneratorOptions) {
-    const device = readNetworkDevice(options.device);
-    if (device === undefined) throw new Error(`there is no interface ${options.device}`);
-    this.#frame = options.frame;
-    this.#map = this.#bpf.createMap(MapType.Array, 8, 1);
-    this.#program = this.#bpf.loadXdpProgram(
-      generatorProgram(this.#map, device.index, options.frame.length, options.fields),
-    );
+  constructor({ device, frame, ...options }: GeneratorOptions) {
+    const found = readNetworkDevice(device);
+    if (found === undefined) throw new Error(`there is no interface ${device}`);
+    this.#frame = frame;
+    this.#map = this.#bpf.createMap(MapType.Array, MAP_VALUE_BYTES, 1);
+    const program = { ...options, device: found.index, frameBytes: frame.length };
+    this.#program = this.#bpf.loadXdpProgram(liveProgram(this.#map, program));
   }
 
-  /** As fast as the kernel can; blocks. @returns seconds it took */
+  /** Runs the program for that many frames, due or not; blocks. @returns seconds it took */
   send(count: number): number {
     const start = performance.now();
     this.#bpf.runLive(this.#program, this.#frame, count);
     return (performance.now() - start) / 1000;
   }
 
-  /** At a rate, in a burst every millisecond. @returns seconds it took */
-  async sendAt(perSecond: number, count: number): Promise<number> {
+  /** Sends for some seconds; blocks. @returns seconds it took */
+  runFor(seconds: number): number {
+    const ignore = (): void => undefined;
+    process.on('SIGALRM', ignore);
     const start = performance.now();
-    let sent = 0;
-    while (sent < count) {
-      const due = Math.min(count, Math.floor(((performance.now() - start) * perSecond) / 1000));
-      if (due > sent) this.#bpf.runLive(this.#program, this.#frame, due - sent);
-      sent = Math.max(sent, due);
-      // One burst after another.
-      // oxlint-disable-next-line no-await-in-loop
-      await sleep(PACE_MILLISECONDS);
+    const end = start + seconds * 1000;
+    try {
+      for (let left = seconds; left > 0; left = (end - performance.now()) / 1000) {
+        interruptAfter(left);
+        this.#bpf.runLive(this.#program, this.#frame, COUNT_MAX);
+      }
+    } finally {
+      process.off('SIGALRM', ignore);
     }
     return (performance.now() - start) / 1000;
   }
@@ -113,41 +84,18 @@ export class Generator {
   }
 }
 
-/** The program: take the next number, write the fields, send. */
-export function generatorProgram(
-  map: number,
-  device: number,
-  frameBytes: number,
-  fields: readonly Field[],
-): Uint8Array {
-  const body: Instruction[] = [
-    loadMapValue(5, map, 0),
-    set(7, 1),
-    fetchAdd(5, 0, 7, 8),
-    ...fields.flatMap(({ at, bytes, base, mask, shift, isScattered }) => [
-      move(8, 7),
-      ...(isScattered === true ? [multiply32(8, SCATTER)] : []),
-      ...(shift === undefined ? [] : [shiftRight(8, shift)]),
-      and(8, mask),
-      add(8, base),
-      toBigEndian(8, bytes === 2 ? 16 : 32),
-      store(2, at, 8, bytes),
-    ]),
-    set(1, device),
-    set(2, 0),
-    call(BPF_REDIRECT),
-    exit(),
-  ];
-  return assemble([
-    load(2, 1, 0, 4),
-    load(3, 1, DATA_END, 4),
-    move(4, 2),
-    add(4, frameBytes),
-    skipIfGreater(4, 3, assemble(body).length / INSTRUCTION_BYTES),
-    ...body,
-    set(0, XDP_DROP),
-    exit(),
+/** Has the kernel send SIGALRM, which ends the system call that is under way. */
+function interruptAfter(seconds: number): void {
+  const setitimer = loadKoffi().load(null).func('setitimer', 'int', ['int', 'void *', 'void *']);
+  const microseconds = Math.ceil(seconds * MICROSECONDS);
+  // struct itimerval: interval (none), then the time until the signal, each in seconds and microseconds.
+  const timer = new BigInt64Array([
+    0n,
+    0n,
+    BigInt(Math.floor(microseconds / MICROSECONDS)),
+    BigInt(microseconds % MICROSECONDS),
   ]);
+  setitimer(ITIMER_REAL, timer, null);
 }
 
 /** An IPv4 UDP frame without a UDP checksum. */
@@ -179,7 +127,7 @@ const FIRST_PORT = 1024;
 const SOURCE_PORT_AT = 34;
 const DESTINATION_PORT_AT = 36;
 
-async function main(): Promise<void> {
+function main(): void {
   const { values } = parseArgs({
     options: {
       device: { type: 'string' },
@@ -212,15 +160,16 @@ async function main(): Promise<void> {
     sourcePort: FIRST_PORT,
     destinationPort: port,
   });
-  const generator = new Generator({ device: values.device, frame, fields });
   const count = Number(values.count);
+  const rate = values.rate === undefined ? {} : { perSecond: Number(values.rate) };
+  const generator = new Generator({ device: values.device, frame, fields, ...rate });
   const seconds =
     values.rate === undefined
       ? generator.send(count)
-      : await generator.sendAt(Number(values.rate), count);
+      : generator.runFor(count / Number(values.rate));
   generator.close();
   const perSecond = Math.round(count / seconds);
   console.log(JSON.stringify({ count, seconds, perSecond }));
 }
 
-if (import.meta.filename === process.argv[1]) await main();
+if (import.meta.filename === process.argv[1]) main();

@@ -37,8 +37,8 @@ function packetOf(protocol: number): Packet {
 
 /** Makes `packet` one of that flow: the same mapping as in the frame pool. */
 function become(packet: Packet, flow: number): void {
-  packet.src3 = (0xcb00_0000 + (flow >>> 6)) | 0;
-  packet.srcPort = 1024 + (flow & 63) * 911;
+  packet.src3 = (0xcb00_0000 + (flow >>> 8)) | 0;
+  packet.srcPort = 1024 + (flow & 255);
 }
 
 function filled(count: number, maxFlows: number, packet: Packet): FlowTable {

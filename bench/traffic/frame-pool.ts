@@ -20,10 +20,9 @@ const ETHER_TYPE_IPV4 = 0x0800;
 
 /** 203.0.0.0: far from the virtual network. On IPv6 it is the last word of the template's address. */
 const REMOTE_BASE = 0xcb00_0000;
-const PORT_BASE = 1024;
-const PORTS_PER_ADDRESS = 64;
-/** Spreads the ports of an address over the range. */
-const PORT_STEP = 911;
+export const PORT_BASE = 1024;
+/** Each address has so many flows, by port. */
+export const FLOW_PORT_BITS = 8;
 const CACHE_LINE = 64;
 
 export interface FramePool {
@@ -49,21 +48,32 @@ export function framePool({ template, remote, flows, count }: FramePoolOptions):
   const stride = Math.ceil(frame.length / CACHE_LINE) * CACHE_LINE;
   const bytes = new Uint8Array(stride * count);
   const view = new DataView(bytes.buffer);
-  const isIpv4 = ((frame[ETHER_TYPE] ?? 0) << 8) + (frame[ETHER_TYPE + 1] ?? 0) === ETHER_TYPE_IPV4;
-  const at = isIpv4 ? IPV4_AT : IPV6_AT;
-  const portAt = remote === 'source' ? at.ports : at.ports + 2;
   for (let index = 0; index < count; index++) {
-    const flow = flows?.[index] ?? index;
     const start = index * stride;
     bytes.set(frame, start);
-    view.setUint32(start + at[remote], REMOTE_BASE + Math.floor(flow / PORTS_PER_ADDRESS));
-    view.setUint16(start + portAt, PORT_BASE + (flow % PORTS_PER_ADDRESS) * PORT_STEP);
-    if (isIpv4) {
-      view.setUint16(start + IPV4_CHECKSUM, 0);
-      view.setUint16(start + IPV4_CHECKSUM, headerChecksum(view, start + IP));
-    }
+    setFlow(view, start, remote, flows?.[index] ?? index);
   }
   return { view, length: frame.length, stride, count };
+}
+
+/**
+ * Makes the frame at `start` one of that flow: address and port of its remote end.
+ * @param flow 0 to 2^24: the ports of an address, then the next address
+ */
+export function setFlow(
+  view: DataView,
+  start: number,
+  remote: 'source' | 'destination',
+  flow: number,
+): void {
+  const isIpv4 = view.getUint16(start + ETHER_TYPE) === ETHER_TYPE_IPV4;
+  const at = isIpv4 ? IPV4_AT : IPV6_AT;
+  const portAt = remote === 'source' ? at.ports : at.ports + 2;
+  view.setUint32(start + at[remote], REMOTE_BASE + (flow >>> FLOW_PORT_BITS));
+  view.setUint16(start + portAt, PORT_BASE + (flow & ((1 << FLOW_PORT_BITS) - 1)));
+  if (!isIpv4) return;
+  view.setUint16(start + IPV4_CHECKSUM, 0);
+  view.setUint16(start + IPV4_CHECKSUM, headerChecksum(view, start + IP));
 }
 
 /** The numbers 0 to count - 1 in random order, always the same. */

@@ -53,6 +53,11 @@ export function add(to: Register, value: number): Instruction {
   return instruction(0x07, { to }, 0, value);
 }
 
+/** to %= value, unsigned */
+export function modulo(to: Register, value: number): Instruction {
+  return instruction(0x97, { to }, 0, value);
+}
+
 /** to &= value */
 export function and(to: Register, value: number): Instruction {
   return instruction(0x57, { to }, 0, value);
@@ -61,6 +66,11 @@ export function and(to: Register, value: number): Instruction {
 /** to >>= bits, on 64 bits */
 export function shiftRight(to: Register, bits: number): Instruction {
   return instruction(0x77, { to }, 0, bits);
+}
+
+/** to <<= bits, on 64 bits */
+export function shiftLeft(to: Register, bits: number): Instruction {
+  return instruction(0x67, { to }, 0, bits);
 }
 
 /** to *= value, on 32 bits; the upper half becomes zero */
@@ -138,6 +148,11 @@ export function storeValue(address: Register, offset: number, value: number): In
 /** r0 = a function of the kernel, by its number in the kernel's type information */
 export function callKernel(number: number): Instruction {
   return instruction(0x85, { from: KERNEL_FUNCTION }, 0, number);
+}
+
+/** Skips `count` instructions when the register is at least the value, both as unsigned 64-bit numbers. */
+export function skipIfAtLeast(left: Register, value: number, count: number): Instruction {
+  return instruction(0x35, { to: left }, count, value);
 }
 
 /** r0 = a helper of the kernel, by number (linux/bpf.h, ___BPF_FUNC_MAPPER) */

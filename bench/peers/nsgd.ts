@@ -1,0 +1,66 @@
+/**
+ * nsgd itself as the device: the built daemon, started as an operator does, with one backend.
+ */
+import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import type { WireStatus } from '../../daemon/status.ts';
+import { TestDaemon } from '../../test/helpers/daemon.ts';
+import { liveObstacle } from '../../test/helpers/live.ts';
+import { firstLineOf } from '../environment.ts';
+import { nsgdConfiguration } from '../rules/trial-policy.ts';
+import type {
+  DeviceCounts,
+  DevicePolicy,
+  DeviceUnderTest,
+  RunningDevice,
+} from '../tcpreplay/device.ts';
+import { DEVICE_CORE, INSIDE, OUTSIDE, type TestBed } from '../tcpreplay/test-bed.ts';
+import { pin } from './process.ts';
+
+export function nsgd(backend: 'af-xdp' | 'cap'): DeviceUnderTest {
+  return {
+    name: `nsgd ${backend}`,
+    policy: 'stateful',
+    families: [4, 6],
+    version: () => firstLineOf('git', 'describe', '--always', '--dirty'),
+    obstacle: () => liveObstacle,
+    start: (bed, policy) => start(bed, policy, backend),
+  };
+}
+
+async function start(
+  bed: TestBed,
+  { rules }: DevicePolicy,
+  backend: string,
+): Promise<RunningDevice> {
+  mkdirSync(join(bed.lab.directory, 'run'), { recursive: true });
+  const daemon = await TestDaemon.start(bed.lab, bed.device, (settings) =>
+    nsgdConfiguration(rules, {
+      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend }],
+      ...settings,
+    }),
+  );
+  pin(daemon.wire().processId, DEVICE_CORE);
+  // nsgd switched it off. Without it, and without an XDP program there, a veth takes no redirected frames.
+  if (backend === 'cap') bed.device.run('ethtool', '-K', OUTSIDE, 'gro', 'on');
+  return {
+    counts: () => countsOf(daemon.wire()),
+    stop: async () => {
+      await daemon.process.stop();
+    },
+  };
+}
+
+function countsOf(wire: WireStatus): DeviceCounts {
+  const outside = wire.interfaces.find(({ side }) => side === 'outside');
+  const inside = wire.interfaces.find(({ side }) => side === 'inside');
+  const denied = wire.reasons
+    .filter(({ access }) => access === 'Deny')
+    .reduce((sum, { inbound }) => sum + inbound, 0);
+  return {
+    received: outside?.framesIn ?? 0,
+    denied,
+    lost: (outside?.kernelDrops ?? 0) + (inside?.sendErrors ?? 0),
+    forwarded: inside?.framesOut ?? 0,
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * Every device that can be tested, nsgd among them, by its name.
+ */
+import type { DeviceUnderTest } from '../tcpreplay/device.ts';
+import { kernelBridge } from './kernel-bridge.ts';
+import { nfqueue } from './nfqueue.ts';
+import { nsgd } from './nsgd.ts';
+import { openVSwitch } from './open-vswitch.ts';
+import { testpmd } from './testpmd.ts';
+
+export const DEVICES: readonly DeviceUnderTest[] = [
+  nsgd('af-xdp'),
+  nsgd('cap'),
+  kernelBridge('none'),
+  kernelBridge('linear'),
+  kernelBridge('sets'),
+  testpmd('af_packet'),
+  testpmd('af_xdp'),
+  openVSwitch('system'),
+  openVSwitch('afxdp'),
+  nfqueue(),
+];
+
+/** @throws RangeError for a name that no device has */
+export function deviceNamed(name: string): DeviceUnderTest {
+  const device = DEVICES.find((each) => each.name === name);
+  if (device === undefined) {
+    throw new RangeError(
+      `no device ${name}; there are: ${DEVICES.map((each) => each.name).join(', ')}`,
+    );
+  }
+  return device;
+}

@@ -1,0 +1,149 @@
+/**
+ * The inline benchmark: nsgd and its peers between a generator and a sink, in network namespaces. Needs root.
+ *
+ *     node dist/bench/tcpreplay/main.js [--plan quick|compare|matrix] [--devices nsgd,bridge] [--repeats N] [--seconds S]
+ *                                       [--loss-tolerance 0] [--resolution 0.02] [--list]
+ *
+ * Devices take turns, and every other repeat in the opposite order (ABBA), so that what the machine does over time
+ * meets all of them. Writes bench/results/inline-PLAN.json after every visit: a run that is stopped is not lost.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { liveObstacle } from '../../test/helpers/live.ts';
+import { projectRoot } from '../../test/helpers/project-root.ts';
+import { readEnvironment } from '../environment.ts';
+import { trialRules } from '../rules/trial-policy.ts';
+import { establish } from './load.ts';
+import { type Findings, Measurer, type MeasureOptions } from './measures.ts';
+import { devicesMatching, PLAN_NAMES, type PlanName, type Visit, visitsOf } from './plan.ts';
+import type { InlineResults, VisitResult } from './results.ts';
+import { TestBed } from './test-bed.ts';
+
+const REPEATS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 5, matrix: 1 };
+const SECONDS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 3, matrix: 2 };
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function summary(found: Findings): string {
+  const { saturated, zeroLoss, latency, cpu } = found;
+  const kilo = (rate: number): string => `${Math.round(rate / 1000)} kpps`;
+  return [
+    saturated === undefined
+      ? ''
+      : `saturated ${kilo(saturated.receivedRate)} of ${kilo(saturated.offeredRate)}`,
+    zeroLoss === undefined ? '' : `zero loss ${kilo(zeroLoss.rate)}`,
+    ...(latency ?? []).map(
+      ({ rate, p50, p99 }) => `p50 ${p50.toFixed(0)} p99 ${p99.toFixed(0)} us at ${kilo(rate)}`,
+    ),
+    cpu === undefined ? '' : `${cpu.allCores.toFixed(0)} ns of CPU`,
+    found.saturated?.unaccounted === undefined ? '' : `unaccounted ${found.saturated.unaccounted}`,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+async function runVisit(
+  visit: Visit,
+  repeat: number,
+  options: MeasureOptions,
+): Promise<VisitResult[]> {
+  const { device, rules, family, parts } = visit;
+  const bed = new TestBed();
+  try {
+    const running = await device.start(bed, {
+      rules: trialRules(Math.max(1, rules), family),
+      family,
+    });
+    const measurer = new Measurer(bed, running, options);
+    const results: VisitResult[] = [];
+    for (const { traffic, measures } of parts) {
+      // One traffic after another through the same device.
+      // oxlint-disable-next-line no-await-in-loop
+      await establish(bed, traffic);
+      // oxlint-disable-next-line no-await-in-loop
+      const found = await measurer.run(traffic, measures);
+      results.push({ device: device.name, policy: device.policy, rules, traffic, repeat, found });
+      say(
+        `${device.name.padEnd(24)} ${String(rules).padStart(4)} rules, ${traffic.kind}, ` +
+          `${traffic.size} bytes, IPv${family}: ${summary(found)}`,
+      );
+    }
+    await running.stop();
+    return results;
+  } finally {
+    await bed.close();
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      plan: { type: 'string', default: 'quick' },
+      devices: { type: 'string', default: '' },
+      repeats: { type: 'string' },
+      seconds: { type: 'string' },
+      'loss-tolerance': { type: 'string', default: '0' },
+      resolution: { type: 'string', default: '0.02' },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  const name = values.plan as PlanName;
+  if (!PLAN_NAMES.includes(name))
+    throw new Error(`there is no plan ${name}: ${PLAN_NAMES.join(', ')}`);
+  if (liveObstacle !== undefined) {
+    say(`skipped: ${liveObstacle}`);
+    return;
+  }
+  const devices = devicesMatching(values.devices === '' ? [] : values.devices.split(','));
+  const usable = devices.filter((device) => {
+    const obstacle = device.obstacle();
+    if (obstacle !== undefined) say(`${device.name}: skipped: ${obstacle}`);
+    return obstacle === undefined;
+  });
+  const visits = visitsOf(name, usable);
+  const repeats = Number(values.repeats ?? REPEATS[name]);
+  const options: MeasureOptions = {
+    seconds: Number(values.seconds ?? SECONDS[name]),
+    lossTolerance: Number(values['loss-tolerance']),
+    resolution: Number(values.resolution),
+  };
+  if (values.list) {
+    for (const { device, rules, family, parts } of visits) {
+      say(`${device.name}, ${rules} rules, IPv${family}: ${parts.length} traffics`);
+    }
+    return;
+  }
+  const results: InlineResults = {
+    environment: readEnvironment(),
+    plan: name,
+    repeats,
+    options,
+    versions: Object.fromEntries(
+      usable.map((device) => [device.name, device.version() ?? 'unknown']),
+    ),
+    visits: [],
+    failures: [],
+  };
+  const folder = join(projectRoot, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const visit of repeat % 2 === 0 ? visits : visits.toReversed()) {
+      try {
+        // One device at a time.
+        // oxlint-disable-next-line no-await-in-loop
+        results.visits.push(...(await runVisit(visit, repeat, options)));
+      } catch (error) {
+        // The other devices are still worth measuring.
+        const failure = `${visit.device.name}, ${visit.rules} rules: ${(error as Error).message}`;
+        results.failures.push(failure);
+        say(`failed: ${failure}`);
+      }
+      writeFileSync(join(folder, `inline-${name}.json`), JSON.stringify(results));
+    }
+  }
+}
+
+await main();

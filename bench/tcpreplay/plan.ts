@@ -1,0 +1,118 @@
+/**
+ * What is measured on which device: plans from a look that takes a few minutes to all combinations, which take hours.
+ */
+import { DEVICES } from '../peers/peers.ts';
+import type { Family } from '../rules/trial-policy.ts';
+import type { FrameSize, Traffic, TrafficKind } from '../traffic/traffic.ts';
+import type { DeviceUnderTest } from './device.ts';
+
+export type Measure = 'saturated' | 'zero-loss' | 'curve' | 'latency' | 'cpu' | 'tcpreplay';
+
+/** Everything that is measured on a device between its start and its stop. */
+export interface Visit {
+  readonly device: DeviceUnderTest;
+  readonly rules: number;
+  readonly family: Family;
+  readonly parts: readonly VisitPart[];
+}
+
+export interface VisitPart {
+  readonly traffic: Traffic;
+  readonly measures: readonly Measure[];
+}
+
+export interface Plan {
+  readonly repeats: number;
+  readonly seconds: number;
+  readonly visits: readonly Visit[];
+}
+
+const FLOWS = 8192;
+const RULES = [1, 100, 1000] as const;
+const SIZES: readonly FrameSize[] = [64, 512, 1514, 'mix'];
+const KINDS: readonly TrafficKind[] = ['established', 'new', 'half-denied'];
+const ALL: readonly Measure[] = ['saturated', 'zero-loss', 'curve', 'latency', 'cpu', 'tcpreplay'];
+
+function traffic(kind: TrafficKind, size: FrameSize, family: Family): Traffic {
+  return { kind, size, family, flows: FLOWS };
+}
+
+/** A device without rules is the same at any number of them. */
+function rulesOf(device: DeviceUnderTest, counts: readonly number[]): readonly number[] {
+  return device.policy === 'none' ? [0] : counts;
+}
+
+function hasPolicy(device: DeviceUnderTest): boolean {
+  return device.policy !== 'none';
+}
+
+function quick(devices: readonly DeviceUnderTest[]): Visit[] {
+  return devices.flatMap((device) =>
+    rulesOf(device, [100]).map((rules) => ({
+      device,
+      rules,
+      family: 4 as const,
+      parts: [{ traffic: traffic('established', 64, 4), measures: ['saturated', 'latency'] }],
+    })),
+  );
+}
+
+/** nsgd beside every peer: smallest frames, established flows, by number of rules. */
+function compare(devices: readonly DeviceUnderTest[]): Visit[] {
+  return devices.flatMap((device) =>
+    rulesOf(device, RULES).map((rules) => ({
+      device,
+      rules,
+      family: 4 as const,
+      parts: [
+        {
+          traffic: traffic('established', 64, 4),
+          measures: rules === 1 || rules === 100 ? (['saturated', 'zero-loss'] as const) : ALL,
+        },
+        ...(hasPolicy(device) && rules === 1000
+          ? [
+              { traffic: traffic('new', 64, 4), measures: ['saturated', 'zero-loss'] as const },
+              { traffic: traffic('denied', 64, 4), measures: ['saturated'] as const },
+            ]
+          : []),
+      ],
+    })),
+  );
+}
+
+/** Every frame size, kind of traffic, family and number of rules. */
+function matrix(devices: readonly DeviceUnderTest[]): Visit[] {
+  return devices.flatMap((device) =>
+    ([4, 6] as const).flatMap((family) =>
+      rulesOf(device, RULES).map((rules) => ({
+        device,
+        rules,
+        family,
+        parts: (hasPolicy(device) ? KINDS : (['established'] as const)).flatMap((kind) =>
+          SIZES.map((size) => ({
+            traffic: traffic(kind, size, family),
+            measures: ['saturated', 'zero-loss'] as const,
+          })),
+        ),
+      })),
+    ),
+  );
+}
+
+const PLANS = { quick, compare, matrix } as const;
+export type PlanName = keyof typeof PLANS;
+export const PLAN_NAMES = Object.keys(PLANS) as PlanName[];
+
+/** @param devices that the plan is to have, in order */
+export function visitsOf(name: PlanName, devices: readonly DeviceUnderTest[]): Visit[] {
+  return PLANS[name](devices).filter(({ device, family }) => device.families.includes(family));
+}
+
+/** The devices whose names contain one of the words; without words all. */
+export function devicesMatching(words: readonly string[]): DeviceUnderTest[] {
+  return DEVICES.filter(
+    ({ name }) =>
+      words.length === 0 ||
+      words.some((word) => name.toLowerCase().includes(word.toLowerCase().trim())),
+  );
+}

@@ -1,0 +1,29 @@
+/**
+ * What the inline benchmark writes and the report reads.
+ */
+import type { Environment } from '../environment.ts';
+import type { Traffic } from '../traffic/traffic.ts';
+import type { DeviceUnderTest } from './device.ts';
+import type { Findings, MeasureOptions } from './measures.ts';
+
+export interface VisitResult {
+  readonly device: string;
+  readonly policy: DeviceUnderTest['policy'];
+  /** 0 where the device has no rules. */
+  readonly rules: number;
+  readonly traffic: Traffic;
+  readonly repeat: number;
+  readonly found: Findings;
+}
+
+export interface InlineResults {
+  readonly environment: Environment;
+  readonly plan: string;
+  readonly repeats: number;
+  readonly options: MeasureOptions;
+  /** By device. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly visits: VisitResult[];
+  /** Visits that could not be finished, in words. */
+  readonly failures: string[];
+}

@@ -1,0 +1,201 @@
+/**
+ * The XDP program of the generator: takes the next number, writes the fields that differ from frame to frame, and sends
+ * the frame out of a device. It may also keep a rate and vary the length.
+ *
+ * The rate is kept in here, because every call of the test run costs 27 ms at its end: a run that is over in a
+ * millisecond cannot be had. A frame that is not due yet is dropped, which is how the program waits.
+ */
+import {
+  add,
+  and,
+  assemble,
+  call,
+  exit,
+  fetchAdd,
+  type Instruction,
+  load,
+  loadMapValue,
+  modulo,
+  move,
+  multiply32,
+  set,
+  shiftLeft,
+  shiftRight,
+  skip,
+  skipIfAtLeast,
+  skipIfEqual,
+  skipIfGreater,
+  store,
+  toBigEndian,
+} from '../../daemon/native/bpf-assembler.ts';
+
+/** A number in the frame that differs from frame to frame: base + ((n >> shift) & mask), in network byte order. */
+export interface Field {
+  /** Byte in the frame. */
+  readonly at: number;
+  readonly bytes: 2 | 4;
+  readonly base: number;
+  /** 0 to 2^31 - 1. */
+  readonly mask: number;
+  readonly shift?: number;
+  /** Scatter n first, so that neighbours differ in all bits and every value still comes as often. */
+  readonly isScattered?: boolean;
+  /** base - ((n >> shift) & mask): with another field, keeps a sum the same. */
+  readonly isNegative?: boolean;
+}
+
+/** A time stamp in some of the frames, for whoever receives them. */
+export interface Stamp {
+  /** Every so manieth frame has it: a power of two. */
+  readonly every: number;
+  /** Where: `STAMP_MARK` in two bytes (other frames have 0 there), then nanoseconds of CLOCK_MONOTONIC in eight. */
+  readonly at: number;
+}
+
+export const STAMP_MARK = 0xbe5c;
+
+/** A shorter form of the frame, and how many of twelve frames have it. */
+export interface LengthVariant {
+  readonly bytes: number;
+  readonly ofTwelve: number;
+  /** 16-bit words that depend on the length. */
+  readonly words: readonly { readonly at: number; readonly value: number }[];
+}
+
+export interface LiveProgramOptions {
+  /** Index of the device that the frames leave by. */
+  readonly device: number;
+  /** The longest frame. */
+  readonly frameBytes: number;
+  readonly fields: readonly Field[];
+  /** Frames a second; absent: as fast as it goes. */
+  readonly perSecond?: number;
+  /** Their `ofTwelve` sum to twelve, the last one has all bytes; absent: all frames are whole. */
+  readonly lengths?: readonly LengthVariant[];
+  readonly stamp?: Stamp;
+}
+
+/** The map of the program: one value of two numbers. */
+export const MAP_VALUE_BYTES = 16;
+const NUMBER_AT = 0;
+/** When the next frame is due, in 1/256 ns. */
+const DUE_AT = 8;
+const DUE_SHIFT = 8;
+/** What is not sent in time is made up for within so many nanoseconds, and given up after. */
+const CATCH_UP_NS = 200_000;
+
+const KTIME_GET_NS = 5;
+const REDIRECT = 23;
+const ADJUST_TAIL = 65;
+const XDP_DROP = 1;
+/** Knuth's multiplicative hash, as int32: odd, so it permutes the numbers. */
+const SCATTER = 2654435761 | 0;
+const MIX_SHIFT = 16;
+const MIX_PARTS = 12;
+/** struct xdp_md { data, data_end, ... } */
+const DATA_END = 4;
+const INSTRUCTION_BYTES = 8;
+
+/** @param map an array map with one value of `MAP_VALUE_BYTES` */
+export function liveProgram(map: number, options: LiveProgramOptions): Uint8Array {
+  const { device, frameBytes, fields, perSecond, lengths, stamp } = options;
+  const send = [set(1, device), set(2, 0), call(REDIRECT), exit()];
+  const drop = [set(0, XDP_DROP), exit()];
+  const whole = [
+    loadMapValue(5, map, NUMBER_AT),
+    set(7, 1),
+    fetchAdd(5, 0, 7, 8),
+    ...fields.flatMap(fieldInstructions),
+    ...(stamp === undefined ? [] : stampInstructions(stamp)),
+    ...(lengths === undefined ? [] : lengthInstructions(lengths)),
+    ...send,
+  ];
+  // r6 the context, r7 the number of the frame, r2 its first byte
+  const start = [...frameBounds, move(4, 2), add(4, frameBytes)];
+  const checked = [...start, skipIfGreater(4, 3, count(whole)), ...whole];
+  const paced = perSecond === undefined ? [] : paceInstructions(map, perSecond, count(checked));
+  return assemble([move(6, 1), ...paced, ...checked, ...drop]);
+}
+
+const frameBounds = [load(2, 6, 0, 4), load(3, 6, DATA_END, 4)];
+
+function count(instructions: readonly Instruction[]): number {
+  return assemble(instructions).length / INSTRUCTION_BYTES;
+}
+
+function fieldInstructions(field: Field): Instruction[] {
+  const { at, bytes, base, mask, shift, isScattered, isNegative } = field;
+  return [
+    move(8, 7),
+    ...(isScattered === true ? [multiply32(8, SCATTER)] : []),
+    ...(shift === undefined || shift === 0 ? [] : [shiftRight(8, shift)]),
+    and(8, mask),
+    ...(isNegative === true ? [multiply32(8, -1)] : []),
+    add(8, base),
+    toBigEndian(8, bytes === 2 ? 16 : 32),
+    store(2, at, 8, bytes),
+  ];
+}
+
+/** Marks the frame, and stamps it when it is its turn. A helper takes r2, so it is kept in r9 meanwhile. */
+function stampInstructions({ every, at }: Stamp): Instruction[] {
+  const mark = [set(4, STAMP_MARK), toBigEndian(4, 16), store(2, at, 4, 2)];
+  const time = [
+    move(9, 2),
+    call(KTIME_GET_NS),
+    move(2, 9),
+    ...mark,
+    toBigEndian(0, 64),
+    store(2, at + 2, 0, 8),
+  ];
+  const plain = [set(4, 0), store(2, at, 4, 2), skip(count(time))];
+  return [move(8, 7), and(8, every - 1), skipIfEqual(8, 0, count(plain)), ...plain, ...time];
+}
+
+/** Goes on when a frame is due, else over the `bodyCount` instructions that follow, to the drop. */
+function paceInstructions(map: number, perSecond: number, bodyCount: number): Instruction[] {
+  const interval = Math.round((1e9 * 2 ** DUE_SHIFT) / perSecond);
+  if (interval > 0x7fff_ffff) throw new RangeError(`${perSecond} frames a second are too few`);
+  const due = [
+    move(4, 0),
+    add(4, -CATCH_UP_NS * 2 ** DUE_SHIFT),
+    skipIfGreater(8, 4, 1),
+    move(8, 4),
+    add(8, interval),
+    store(9, 0, 8, 8),
+  ];
+  return [
+    call(KTIME_GET_NS),
+    shiftLeft(0, DUE_SHIFT),
+    loadMapValue(9, map, DUE_AT),
+    load(8, 9, 0, 8),
+    skipIfGreater(8, 0, due.length + bodyCount),
+    ...due,
+  ];
+}
+
+/** Cuts the frame to one of the lengths; which one changes with its number. */
+function lengthInstructions(lengths: readonly LengthVariant[]): Instruction[] {
+  const longest = lengths.at(-1)?.bytes ?? 0;
+  const choice = [
+    move(8, 7),
+    multiply32(8, SCATTER),
+    shiftRight(8, MIX_SHIFT),
+    modulo(8, MIX_PARTS),
+  ];
+  // From the last to the first, as each has to jump over those behind it.
+  let rest: Instruction[] = [];
+  let below = MIX_PARTS;
+  for (const { bytes, ofTwelve, words } of lengths.toReversed()) {
+    const cut = [move(1, 6), set(2, bytes - longest), call(ADJUST_TAIL)];
+    const own = [
+      ...words.flatMap(({ at, value }) => [set(4, value), toBigEndian(4, 16), store(2, at, 4, 2)]),
+      ...(bytes === longest ? [] : cut),
+    ];
+    const withJump = rest.length === 0 ? own : [...own, skip(count(rest))];
+    rest =
+      rest.length === 0 ? own : [skipIfAtLeast(8, below, count(withJump)), ...withJump, ...rest];
+    below -= ofTwelve;
+  }
+  return [...choice, ...rest];
+}
