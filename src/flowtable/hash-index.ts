@@ -88,17 +88,6 @@ export class HashIndex {
   }
 
   /**
-   * Reads the first index slot and the record it names, whatever they hold, so that they are in the cache when `find`
-   * comes for them. Of a batch, these reads overlap; those of `find` wait for each other.
-   * @returns a number that depends on both reads, for the caller to keep: what is not used is not read
-   */
-  touch(key: FlowKey): number {
-    const entry = this.#index[hashWords(this.#hashKey, key.words, 0) & this.#slotMask];
-    const record = (entry & this.#recordMask) - 1;
-    return record < 0 ? 0 : this.#words[record * RECORD_WORDS] + this.#words[record * RECORD_WORDS + 16];
-  }
-
-  /**
    * Enters a record whose words are filled and whose key is not in the index.
    * @returns the number of slots looked at; 0 when none was free within `PROBE_LIMIT`, and nothing is entered
    */
