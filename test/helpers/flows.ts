@@ -24,6 +24,13 @@ import { buildFrame, type FrameSpec } from './frames.ts';
 export const SEEDS: readonly [number, number] = [0x1234_5678, 0x0bad_cafe];
 export const NO_SLOTS = packSlots(NO_SLOT, NO_SLOT);
 
+/** Of the flows made by number: addresses and their first words. */
+const LOCAL4 = 0x0a00_0104;
+const REMOTE4 = 0xcb00_0000 | 0;
+const LOCAL6 = 0xfd00_0000 | 0;
+const REMOTE6 = 0x2001_0db8;
+const LOCAL_PORT = 53;
+
 export interface NewTable {
   readonly maxFlows?: number;
   readonly seeds?: readonly [number, number];
@@ -61,20 +68,20 @@ export function keyOf(
   const isIpv6 = (number & 1) === 1;
   words.fill(0);
   if (isIpv6) {
-    words[Word.Local] = 0xfd00_0000 | 0;
-    words[Word.Remote] = 0x2001_0db8;
+    words[Word.Local] = LOCAL6;
+    words[Word.Remote] = REMOTE6;
     words[Word.Remote + 1] = number >>> 8;
   }
-  words[Word.Local + 3] = 0x0a00_0104;
-  words[Word.Remote + 3] = 0xcb00_0000 | (number >>> 12);
-  words[Word.Ports] = (53 << 16) | (number & 0xfff);
+  words[Word.Local + 3] = LOCAL4;
+  words[Word.Remote + 3] = REMOTE4 | (number >>> 12);
+  words[Word.Ports] = (LOCAL_PORT << 16) | (number & 0xfff);
   words[Word.Tag] = protocol;
   words[Word.State] = isIpv6 ? Field.Ipv6 : 0;
   return key;
 }
 
 /**
- * A packet of flow `number` over IPv4, without a frame: 40 bytes, TCP ACK or UDP.
+ * A packet of flow `number`, without a frame: 40 bytes, TCP ACK or UDP. Its key is that of `keyOf`.
  * @param direction 0 inbound, 1 outbound
  */
 export function fillPacket(
@@ -84,15 +91,22 @@ export function fillPacket(
   protocol: number = IpProtocol.Udp,
 ): Packet {
   const isOutbound = direction === 1;
-  const local = 0x0a00_0104;
-  const remote = 0xcb00_0000 | (number >>> 12) | 0;
-  packet.ipVersion = 4;
-  packet.src3 = isOutbound ? local : remote;
-  packet.dst3 = isOutbound ? remote : local;
+  const isIpv6 = (number & 1) === 1;
+  const local0 = isIpv6 ? LOCAL6 : 0;
+  const remote0 = isIpv6 ? REMOTE6 : 0;
+  const remote1 = isIpv6 ? number >>> 8 : 0;
+  const remote3 = REMOTE4 | (number >>> 12);
+  packet.ipVersion = isIpv6 ? 6 : 4;
+  packet.src0 = isOutbound ? local0 : remote0;
+  packet.src1 = isOutbound ? 0 : remote1;
+  packet.src3 = isOutbound ? LOCAL4 : remote3;
+  packet.dst0 = isOutbound ? remote0 : local0;
+  packet.dst1 = isOutbound ? remote1 : 0;
+  packet.dst3 = isOutbound ? remote3 : LOCAL4;
   packet.protocol = protocol;
   packet.hasPorts = true;
-  packet.srcPort = isOutbound ? 53 : number & 0xfff;
-  packet.dstPort = isOutbound ? number & 0xfff : 53;
+  packet.srcPort = isOutbound ? LOCAL_PORT : number & 0xfff;
+  packet.dstPort = isOutbound ? number & 0xfff : LOCAL_PORT;
   packet.tcpFlags = TcpFlag.Ack;
   packet.ipLength = 40;
   return packet;
