@@ -5,8 +5,7 @@
  *             call to send it, refill the fill ring, tick
  *   no frame: look again for as long as `busyPoll` says, then sleep in poll(2), which a frame ends at once
  *
- * The loop goes back to the event loop after a number of rounds or sleeps, so that messages and signals are seen
- * within a few tenths of a second; a signal also ends the sleep.
+ * The loop goes back to the event loop some 50 times a second, for messages and signals; a signal also ends the sleep.
  */
 import type { FrameJudge } from '../../frame.ts';
 import { FRAMES_PER_TICK, type LiveWire, type WireHandler } from '../live-wire.ts';
@@ -20,8 +19,10 @@ const LENGTH = DESCRIPTOR_LENGTH;
 const READY = WaitResult.Ready;
 const QUIET = WaitResult.Quiet;
 
-const ROUNDS_PER_TURN = 64;
-const WAITS_PER_TURN = 4;
+/** How long the loop keeps the event loop waiting; a sleep that began before may add its own time. */
+const TURN_MILLISECONDS = 20;
+/** Rounds between two looks at the clock. */
+const ROUNDS_PER_CLOCK = 16;
 /** An idle daemon wakes up this often: for its clock, for orders, and to see whether the interfaces are there. */
 const WAIT_MILLISECONDS = 50;
 /** When frames wait for room in the device. */
@@ -100,18 +101,23 @@ export class AfXdpWire implements LiveWire {
 
   /** One turn of the event loop. */
   #run(): void {
-    let waits = WAITS_PER_TURN;
-    for (let rounds = ROUNDS_PER_TURN; rounds > 0 && waits > 0; rounds--) {
+    const end = performance.now() + TURN_MILLISECONDS;
+    let rounds = ROUNDS_PER_CLOCK;
+    let isOver = false;
+    while (!isOver) {
       const frames = this.#round();
       if (!this.#isOpen) return;
       if (frames === 0 && !this.#spin()) {
-        waits = this.#sleep() === READY ? waits - 1 : 0;
+        const isQuiet = this.#sleep() !== READY;
         this.#handler.tick();
         if (!this.#isOpen) return;
+        isOver = isQuiet || performance.now() >= end;
+      } else if (--rounds === 0) {
+        rounds = ROUNDS_PER_CLOCK;
+        isOver = performance.now() >= end;
       }
     }
-    if (this.#isLost()) return;
-    setImmediate(this.#turn);
+    if (!this.#isLost()) setImmediate(this.#turn);
   }
 
   /** A batch from every port. @returns frames read */
