@@ -27,6 +27,8 @@ interface RigOptions {
   readonly startIndex?: number;
   readonly queues?: readonly [number, number];
   readonly busyPoll?: number;
+  /** Stop at the first tick after so many frames. */
+  readonly stopAfter?: number;
 }
 
 /** A wire on a kernel in memory. The judge drops frames whose first byte is DENIED. */
@@ -78,7 +80,8 @@ function rig(options: RigOptions): Rig {
       tick: () => {
         largest = Math.max(largest, sinceTick);
         sinceTick = 0;
-        if (!isStopping) return;
+        const seen = counts.judged[0] + counts.judged[1];
+        if (!isStopping && seen < (options.stopAfter ?? Infinity)) return;
         wire.stop();
         wire.stop();
         ended.emit('end');
@@ -176,6 +179,24 @@ describe('an af-xdp wire', () => {
     }
     // No frame got lost on the way: the kernel has as many as it can hold.
     expect(system.freeFrames(), seed).toEqual([4096, 4096]);
+  });
+
+  test('stopped in the middle of a batch, it counts what it leaves behind', async () => {
+    const { system, counts, done } = rig({
+      steps: (kernel) => {
+        for (let n = 0; n < 50; n++) kernel.deliver(OUT, 0, frame(1, n));
+        return true;
+      },
+      stopAfter: 32,
+    });
+    await done;
+    expect(counts).toMatchObject({
+      judged: [32, 0],
+      sent: [0, 0],
+      failed: [0, 32],
+      drops: [18, 0],
+    });
+    expect([system.sent.length, system.open.size]).toEqual([0, 0]);
   });
 
   test('frames of each queue leave by the queue of the same number, or by one that is shared', async () => {
