@@ -5,10 +5,10 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench check
+.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-report check
 
 help: ## print this list
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing: Debian packages (as root), Node into .node/, npm packages
 	@scripts/setup
@@ -26,7 +26,19 @@ test: build ## all tests; as root also the live ones, in network namespaces of t
 demo: build ## real traffic through nsgd between network namespaces (root), else a replayed capture
 	@node dist/demo/main.js
 
-bench: build ## time decode, match and flow lookup, one case per process
+bench: build ## time every step of a packet's path, one case per process (BENCH="--quick decode": options, names)
 	@node dist/bench/hot-path/main.js $(BENCH)
+
+bench-setup: setup ## install what the other benchmarks need: the peers that nsgd is compared with (as root)
+	@bench/setup
+
+bench-matcher: build ## the matcher beside dpdk-test-acl, on the same rule sets
+	@node dist/bench/matcher/main.js $(BENCH)
+
+bench-inline: build ## nsgd and its peers between a generator and a sink (root; BENCH="--plan compare")
+	@node dist/bench/tcpreplay/main.js $(BENCH)
+
+bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
+	@node dist/bench/report/main.js
 
 check: lint test ## lint and test: what has to pass before a commit

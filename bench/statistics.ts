@@ -10,7 +10,12 @@ export interface Spread {
 
 /** @param values at least one */
 export function spread(values: readonly number[]): Spread {
-  return { median: quantile(values, 0.5), min: Math.min(...values), max: Math.max(...values) };
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** @param values at least one */
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
 }
 
 /** The value below which that part of the values lies, interpolated. @param part 0 to 1 */
