@@ -96,6 +96,7 @@ function resetUpper(packet: Packet): void {
   packet.fragment = 0;
   packet.fragmentId = 0;
   packet.fragmentOffset = 0;
+  packet.fragmentLength = 0;
   packet.hasMoreFragments = false;
   packet.hasPorts = false;
   packet.srcPort = 0;

@@ -105,6 +105,11 @@ export class Packet {
   fragmentId = 0;
   /** Offset in bytes of this fragment's data in the datagram's fragmentable part. */
   fragmentOffset = 0;
+  /**
+   * Bytes of this fragment's data, IPv6 extension headers inside the fragmentable part included, so in a first fragment
+   * it can be more than `l4Length`. Valid unless `fragment` is None.
+   */
+  fragmentLength = 0;
   /** True when this is not the datagram's last fragment. */
   hasMoreFragments = false;
 

@@ -66,7 +66,7 @@ class Datagram {
   add(packet: Packet): FragmentCode {
     if (this.isPoisoned) return Overlap;
     const start = packet.fragmentOffset;
-    const end = start + packet.l4Length;
+    const end = start + packet.fragmentLength;
     const { ranges } = this;
     for (let at = 0; at < ranges.length; at += 2) {
       const otherStart = ranges[at];

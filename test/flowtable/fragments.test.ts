@@ -33,6 +33,7 @@ function piece(start: number, end: number, more: boolean): Packet {
   const packet = Object.assign(new Packet(), start === 0 ? FIRST : LATER);
   packet.fragmentOffset = start;
   packet.l4Length = end - start;
+  packet.fragmentLength = end - start;
   packet.hasMoreFragments = more;
   return packet;
 }

@@ -17,8 +17,8 @@ const UNIT_MASK = 7;
 const TCP_FLAGS_UNIT = 8;
 
 /**
- * Sets `fragment` from `fragmentOffset` and `hasMoreFragments`, and checks the fragment's place in its datagram.
- * Needs `protocol`.
+ * Sets `fragment` from `fragmentOffset` and `hasMoreFragments`, sets `fragmentLength`, and checks the fragment's place
+ * in its datagram. Needs `protocol`.
  * @param length bytes of the fragment's data
  * @param unfragmentable bytes of the reassembled datagram before its fragmentable part that count towards 65535: the
  *   IPv4 header, or the IPv6 extension headers before the fragment header
@@ -31,6 +31,7 @@ export function classifyFragment(
   const fragmentOffset = packet.fragmentOffset;
   if (fragmentOffset === 0 && !packet.hasMoreFragments) return IP;
   packet.fragment = fragmentOffset === 0 ? FIRST : LATER;
+  packet.fragmentLength = length;
   if (length === 0) return DecodeCode.FragmentLength;
   if (packet.hasMoreFragments && (length & UNIT_MASK) !== 0) return DecodeCode.FragmentLength;
   if (unfragmentable + fragmentOffset + length > MAX_DATAGRAM) return DecodeCode.FragmentOversize;
