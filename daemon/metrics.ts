@@ -4,8 +4,8 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import { InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
+import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
-import { printedRuleName } from '../src/policy/explain.ts';
 import { REMOVE_REASON_NAMES } from '../src/flowtable/record.ts';
 import { FlowStat } from '../src/flowtable/segment.ts';
 import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
@@ -71,14 +71,14 @@ function* reasons(source: MetricsSource, isDrop: boolean, isBytes: boolean): Ite
 function ruleCounter(counter: number): (source: MetricsSource) => Iterable<Sample> {
   return function* read(source) {
     for (const wire of source.wires) {
-      for (const { list, index, slot } of countedRules(wire)) {
+      for (const { list, rule, slot } of countedRules(wire)) {
         yield [
           {
             wire: wire.name,
             network_security_group: list.owner,
             direction: DIRECTIONS[list.direction],
-            rule: printedRuleName(list, index) ?? '',
-            access: list.rules[index]?.access === 1 ? 'allow' : 'deny',
+            rule: printedRuleName(rule),
+            access: rule.access === 1 ? 'allow' : 'deny',
           },
           wire.counters.rule(slot, counter),
         ];

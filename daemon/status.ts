@@ -2,10 +2,10 @@
  * What `status`, `rules` and `flows` show, as plain data: the JSON of the control socket, version 1.
  */
 import { InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
+import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
-import { printedRuleName } from '../src/policy/explain.ts';
 import type { MetricsSource } from './metrics.ts';
 import type { Readiness } from './metrics-pages.ts';
 import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
@@ -71,6 +71,12 @@ export interface RuleStatus {
   readonly bytes: number;
 }
 
+export interface FlowRule {
+  readonly networkSecurityGroup: string;
+  /** As Azure prints it: `securityRules/x`. */
+  readonly ruleName: string;
+}
+
 export interface FlowStatus {
   readonly wire: string;
   readonly protocol: string;
@@ -85,8 +91,8 @@ export interface FlowStatus {
   readonly bytesOut: number;
   readonly packetsIn: number;
   readonly bytesIn: number;
-  /** The rules that admitted it, stage by stage. */
-  readonly ruleNames: readonly string[];
+  /** The rules that admitted it, stage by stage; also those that have left the policy since. */
+  readonly rules: readonly FlowRule[];
   readonly generation: number;
 }
 
@@ -154,20 +160,17 @@ export function daemonStatus(
 /** Every rule of every list in force, in evaluation order. */
 export function ruleStatuses(wires: readonly WireView[]): RuleStatus[] {
   return wires.flatMap((wire) =>
-    countedRules(wire).map(({ list, index, slot }) => {
-      const rule = list.rules[index];
-      return {
-        wire: wire.name,
-        networkSecurityGroup: list.owner,
-        direction: DIRECTIONS[list.direction],
-        priority: rule?.priority ?? 0,
-        ruleName: printedRuleName(list, index) ?? '',
-        access: rule?.access === 1 ? ('Allow' as const) : ('Deny' as const),
-        hits: wire.counters.rule(slot, RuleCounter.Hits),
-        packets: wire.counters.rule(slot, RuleCounter.Packets),
-        bytes: wire.counters.rule(slot, RuleCounter.Bytes),
-      };
-    }),
+    countedRules(wire).map(({ list, rule, slot }) => ({
+      wire: wire.name,
+      networkSecurityGroup: list.owner,
+      direction: DIRECTIONS[list.direction],
+      priority: rule.priority,
+      ruleName: printedRuleName(rule),
+      access: rule.access === 1 ? ('Allow' as const) : ('Deny' as const),
+      hits: wire.counters.rule(slot, RuleCounter.Hits),
+      packets: wire.counters.rule(slot, RuleCounter.Packets),
+      bytes: wire.counters.rule(slot, RuleCounter.Bytes),
+    })),
   );
 }
 
@@ -201,17 +204,23 @@ function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
     bytesOut: flows.bytes(flow, 1),
     packetsIn: flows.packets(flow, 0),
     bytesIn: flows.bytes(flow, 0),
-    ruleNames: ruleNames(wire, flows, flow),
+    rules: admittingRules(wire, flows, flow),
     generation: flows.generation(flow),
   };
 }
 
 /** Rules that left the policy since are still named: their slot is kept while numbers last. */
-function ruleNames(wire: WireView, flows: FlowView, flow: FlowIndex): string[] {
+function admittingRules(wire: WireView, flows: FlowView, flow: FlowIndex): FlowRule[] {
   return [flows.slot0(flow), flows.slot1(flow)].flatMap((slot) => {
     const name = slot === NO_SLOT ? undefined : wire.registry.rules.nameOf(slot);
-    return name === undefined ? [] : [name.replaceAll('|', '/')];
+    return name === undefined ? [] : [flowRule(name)];
   });
+}
+
+/** @param slotName from `ruleSlotName` */
+function flowRule(slotName: string): FlowRule {
+  const [networkSecurityGroup = '', , ruleName = ''] = slotName.split('|');
+  return { networkSecurityGroup, ruleName };
 }
 
 /** At most `limit` flows of all wires, in no order. Rows may be torn while the data plane changes them. */

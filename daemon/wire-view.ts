@@ -4,7 +4,7 @@
  */
 import type { Counters } from '../src/engine/counters.ts';
 import { type PolicyRegistry, ruleSlotName } from '../src/engine/image-compile.ts';
-import type { NicPolicy, RuleList } from '../src/engine/policy.ts';
+import type { NicPolicy, PolicyRule, RuleList } from '../src/engine/policy.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
 
@@ -38,7 +38,7 @@ export function interfacesOf(wire: WireView): readonly (readonly [side: 0 | 1, n
 /** A rule in force and where it is counted. */
 export interface CountedRule {
   readonly list: RuleList;
-  readonly index: number;
+  readonly rule: PolicyRule;
   readonly slot: number;
 }
 
@@ -49,11 +49,11 @@ export interface CountedRule {
 export function countedRules(wire: WireView): CountedRule[] {
   const seen = new Set<number>();
   return wire.lists.flatMap((list) =>
-    list.rules.flatMap((rule, index) => {
-      const slot = wire.registry.rules.slotOf(ruleSlotName(list, rule.name));
+    list.rules.flatMap((rule) => {
+      const slot = wire.registry.rules.slotOf(ruleSlotName(list, rule));
       if (slot < 0 || seen.has(slot)) return [];
       seen.add(slot);
-      return [{ list, index, slot }];
+      return [{ list, rule, slot }];
     }),
   );
 }

@@ -45,7 +45,7 @@ async function listFlows(options: FlowsOptions): Promise<number> {
         `${flow.idleSeconds}s`,
         `${flow.packetsOut}/${flow.bytesOut}`,
         `${flow.packetsIn}/${flow.bytesIn}`,
-        flow.ruleNames.join(' ') || '-',
+        flow.rules.map((rule) => `${rule.networkSecurityGroup}/${rule.ruleName}`).join(' ') || '-',
       ]),
     );
   }

@@ -9,9 +9,9 @@ import { linkTypeName } from '../../src/capture/link-type.ts';
 import { InterfaceCounter, RuleCounter } from '../../src/engine/counters.ts';
 import { ruleSlotName } from '../../src/engine/image-compile.ts';
 import { NO_RULE } from '../../src/engine/evaluate.ts';
+import { printedRuleName } from '../../src/engine/policy.ts';
 import { FIRST_DROP, Reason, reasonNames } from '../../src/engine/reason.ts';
 import { FlowStat } from '../../src/flowtable/segment.ts';
-import { printedRuleName } from '../../src/policy/explain.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { ipProtocolName, packetEndpoints } from '../packet-text.ts';
 import {
@@ -41,7 +41,8 @@ function decidingRule(replay: Replay): string | undefined {
   const { decidingStep, lists, rules } = pipeline.evaluation;
   if (!pipeline.isEvaluated || decidingStep === NO_RULE) return undefined;
   const list = replay.compiled.lists[lists[decidingStep] ?? NO_RULE];
-  return list === undefined ? undefined : printedRuleName(list, rules[decidingStep] ?? NO_RULE);
+  const rule = list?.rules[rules[decidingStep] ?? NO_RULE];
+  return rule === undefined ? undefined : printedRuleName(rule);
 }
 
 /** One line of `--per-packet`. */
@@ -138,15 +139,15 @@ function reasonCounts(replay: Replay): ReasonCount[] {
 function ruleCounts(replay: Replay): RuleCount[] {
   const { lists, registry } = replay.compiled;
   return lists.flatMap((list) =>
-    list.rules.flatMap((rule, index) => {
-      const slot = registry.rules.slotOf(ruleSlotName(list, rule.name));
+    list.rules.flatMap((rule) => {
+      const slot = registry.rules.slotOf(ruleSlotName(list, rule));
       const hits = replay.counters.rule(slot, RuleCounter.Hits);
       if (hits === 0) return [];
       return [
         {
           networkSecurityGroup: list.owner,
           direction: DIRECTIONS[list.direction],
-          ruleName: printedRuleName(list, index) ?? rule.name,
+          ruleName: printedRuleName(rule),
           hits,
           packets: replay.counters.rule(slot, RuleCounter.Packets),
           bytes: replay.counters.rule(slot, RuleCounter.Bytes),

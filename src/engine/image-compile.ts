@@ -19,7 +19,14 @@ import {
   RULE_STATEFUL,
 } from './image-layout.ts';
 import { MAX_NICS, MAX_RULE_SLOTS } from './counters.ts';
-import { NO_RULE_LIST, type NicPolicy, type Policy, type RuleList } from './policy.ts';
+import {
+  NO_RULE_LIST,
+  type NicPolicy,
+  type Policy,
+  type PolicyRule,
+  printedRuleName,
+  type RuleList,
+} from './policy.ts';
 import { Access } from './rule.ts';
 import { SlotRegistry } from './registry.ts';
 
@@ -45,9 +52,12 @@ export class PolicyRegistry {
   }
 }
 
-/** Name of a rule in the registry. The parts cannot contain the separator (names are [A-Za-z0-9_.-]). */
-export function ruleSlotName(list: RuleList, ruleName: string): string {
-  return `${list.owner}|${list.direction === 0 ? 'Inbound' : 'Outbound'}|${ruleName}`;
+/**
+ * Name of a rule in the registry, `NSG|Inbound|securityRules/x`: with its kind, because an author may name a rule as a
+ * default rule, or an NSG `platform`. The parts cannot contain the separator (names are [A-Za-z0-9_.-]).
+ */
+export function ruleSlotName(list: RuleList, rule: PolicyRule): string {
+  return `${list.owner}|${list.direction === 0 ? 'Inbound' : 'Outbound'}|${printedRuleName(rule)}`;
 }
 
 export interface CompiledImage {
@@ -169,7 +179,7 @@ function nicWords(
 
 function ruleWords(list: RuleList, registry: PolicyRegistry): Int32Array {
   return Int32Array.from(list.rules, (rule) => {
-    const slot = registry.rules.slotOf(ruleSlotName(list, rule.name));
+    const slot = registry.rules.slotOf(ruleSlotName(list, rule));
     return (
       slot | (rule.access === Access.Allow ? RULE_ALLOW : 0) | (rule.isStateful ? RULE_STATEFUL : 0)
     );
@@ -199,7 +209,7 @@ export function compileImage(
   const { lists, indexes } = usedLists(policy, nics);
   registry.nics.assign(new Set(nics.map((nic) => nic.name)));
   const newRuleSlots = registry.rules.assign(
-    new Set(lists.flatMap((list) => list.rules.map((rule) => ruleSlotName(list, rule.name)))),
+    new Set(lists.flatMap((list) => list.rules.map((rule) => ruleSlotName(list, rule)))),
   );
   const table = addressTable(nics);
   const parts = [

@@ -5,9 +5,17 @@
 import type { AddressSet } from './address-set.ts';
 import type { Rule } from './rule.ts';
 
-/** How a rule list is written in names: `securityRules/x`, `defaultSecurityRules/x`, `platformRules/x`. */
+/** Whose a rule is: the author's, one of Azure's default rules, or the platform's. */
 export const RuleKind = Object.freeze({ Security: 0, Default: 1, Platform: 2 } as const);
 export type RuleKind = (typeof RuleKind)[keyof typeof RuleKind];
+
+/** What Azure calls the list that a rule of each kind stands in. */
+const RULE_KIND_LISTS = ['securityRules', 'defaultSecurityRules', 'platformRules'] as const;
+
+/** The name of a rule as Azure prints it, `securityRules/x`: unlike the bare name unique in its NSG and direction. */
+export function printedRuleName({ kind, name }: Pick<PolicyRule, 'kind' | 'name'>): string {
+  return `${RULE_KIND_LISTS[kind]}/${name}`;
+}
 
 export interface PolicyRule extends Rule {
   readonly kind: RuleKind;

@@ -4,7 +4,7 @@
  */
 import { Access, Direction } from '../engine/rule.ts';
 import type { PortMatch } from '../engine/rule.ts';
-import { RuleKind } from '../engine/policy.ts';
+import { printedRuleName, type RuleKind } from '../engine/policy.ts';
 import { formatAddressSet, formatPrefix } from './address.ts';
 import type { Configuration } from './configuration.ts';
 import type { NetworkInterface } from './configuration-interfaces.ts';
@@ -106,7 +106,7 @@ class EffectiveReader {
     const sources = addressTexts(rule.source);
     const destinations = addressTexts(rule.destination);
     return {
-      name: `${kind === RuleKind.Default ? 'defaultSecurityRules' : 'securityRules'}/${rule.name}`,
+      name: printedRuleName({ kind, name: rule.name }),
       protocol: rule.protocol === 'Any' ? 'All' : rule.protocol,
       sourcePortRange: sourcePorts.join(','),
       destinationPortRange: destinationPorts.join(','),

@@ -6,7 +6,7 @@ import { IpProtocol, Packet } from '../capture/packet.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from '../engine/evaluate.ts';
 import { compileImage, PolicyRegistry } from '../engine/image-compile.ts';
 import { PolicyImage } from '../engine/image.ts';
-import { type NicPolicy, type Policy, RuleKind, type RuleList } from '../engine/policy.ts';
+import { type NicPolicy, type Policy, printedRuleName, type RuleList } from '../engine/policy.ts';
 import { FIRST_DROP } from '../engine/reason.ts';
 import { Access } from '../engine/rule.ts';
 import { hasIpv4, hasIpv6, isEmpty } from '../engine/address-set.ts';
@@ -43,18 +43,6 @@ export interface Explanation {
   /** The rule that denied, or that of the last stage that has an NSG; undefined when no NSG applies. */
   readonly ruleName: string | undefined;
   readonly steps: readonly ExplanationStep[];
-}
-
-const KIND_PREFIX = {
-  [RuleKind.Security]: 'securityRules',
-  [RuleKind.Default]: 'defaultSecurityRules',
-  [RuleKind.Platform]: 'platformRules',
-} as const;
-
-/** Name of a rule as Azure prints it; undefined past the end of the list. */
-export function printedRuleName(list: RuleList, index: number): string | undefined {
-  const rule = list.rules[index];
-  return rule === undefined ? undefined : `${KIND_PREFIX[rule.kind]}/${rule.name}`;
 }
 
 /** Fills a packet record as the decoder would for the first packet of the flow. */
@@ -119,9 +107,8 @@ export class Explainer {
 
   #ruleName(step: number): string | undefined {
     const list = this.#lists[this.#evaluation.lists[step] ?? NO_RULE];
-    return list === undefined
-      ? undefined
-      : printedRuleName(list, this.#evaluation.rules[step] ?? NO_RULE);
+    const rule = list?.rules[this.#evaluation.rules[step] ?? NO_RULE];
+    return rule === undefined ? undefined : printedRuleName(rule);
   }
 
   /** Whether nothing before this step had the last word: a platform rule, or a denial. */

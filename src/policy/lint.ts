@@ -7,7 +7,7 @@
  */
 import { isEmpty } from '../engine/address-set.ts';
 import type { Policy, PolicyRule } from '../engine/policy.ts';
-import { RuleKind } from '../engine/policy.ts';
+import { printedRuleName, RuleKind } from '../engine/policy.ts';
 import { Access, ANY_PROTOCOL } from '../engine/rule.ts';
 import type { PortMatch, PortRange } from '../engine/rule.ts';
 import type { Configuration } from './configuration.ts';
@@ -98,9 +98,8 @@ function meets(a: PolicyRule, b: PolicyRule): boolean {
   });
 }
 
-function printedName({ kind, name, priority }: PolicyRule): string {
-  const prefix = kind === RuleKind.Default ? 'defaultSecurityRules' : 'securityRules';
-  return `${prefix}/${name} (${priority})`;
+function nameAndPriority(rule: PolicyRule): string {
+  return `${printedRuleName(rule)} (${rule.priority})`;
 }
 
 /** Why no packet can match the rule, or undefined. */
@@ -148,12 +147,12 @@ function finding(
   const earlier = rules.slice(0, index).find((candidate) => covers(candidate, rule));
   if (earlier !== undefined) {
     const word = earlier.access === Access.Allow ? 'allows' : 'denies';
-    const message = `${quote(rule.name)} is never reached: ${printedName(earlier)} ${word} everything it matches`;
+    const message = `${quote(rule.name)} is never reached: ${nameAndPriority(earlier)} ${word} everything it matches`;
     return { code: earlier.access === rule.access ? 'RuleRedundant' : 'RuleShadowed', message };
   }
   const later = laterSubstitute(rules, index);
   if (later === undefined) return undefined;
-  const message = `${quote(rule.name)} changes nothing: without it, ${printedName(later)} does the same`;
+  const message = `${quote(rule.name)} changes nothing: without it, ${nameAndPriority(later)} does the same`;
   return { code: 'RuleRedundant', message };
 }
 

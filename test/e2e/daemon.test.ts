@@ -120,7 +120,7 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
     expect(flow).toMatchObject({
       protocol: 'TCP',
       direction: 'Inbound',
-      ruleNames: ['nsg/Inbound/AllowHttp'],
+      rules: [{ networkSecurityGroup: 'nsg', ruleName: 'securityRules/AllowHttp' }],
     });
     await internet().call('disconnect', { connection });
     expect(

@@ -62,7 +62,7 @@ function judge(lists: readonly RuleList[], chain: StageChain, packet: Packet): J
     if (ruleListOfStep === undefined) return undefined;
     const rule = ruleListOfStep.rules[evaluation.rules[step] ?? NO_RULE];
     const slot =
-      rule === undefined ? NO_RULE : registry.rules.slotOf(ruleSlotName(ruleListOfStep, rule.name));
+      rule === undefined ? NO_RULE : registry.rules.slotOf(ruleSlotName(ruleListOfStep, rule));
     expect(evaluation.slots[step]).toBe(slot);
     return rule?.name ?? '-';
   });

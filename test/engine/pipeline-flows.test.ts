@@ -243,7 +243,7 @@ describe('opening again after the end', () => {
     expect(rig.inbound(tcp(CLIENT, SERVER, 'S', { sequence: 777_777 }))).toBe('rule');
     expect(rig.flows.size).toBe(1);
     expect(rig.flows.state(rig.pipeline.flow)).toBe(FlowState.SynSent);
-    expect(rig.rule('NSG2|Inbound|AllowHttp').hits).toBe(2);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp').hits).toBe(2);
   });
 
   test('a SYN after RST too', () => {
@@ -268,7 +268,7 @@ describe('opening again after the end', () => {
     const flow = rig.pipeline.flow;
     expect(rig.inbound(tcp(CLIENT, SERVER, 'S', { sequence: 777_777 }))).toBe('flow');
     expect(rig.flows.state(flow)).toBe(FlowState.Established);
-    expect(rig.rule('NSG2|Inbound|AllowHttp').hits).toBe(1);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp').hits).toBe(1);
   });
 });
 

@@ -14,7 +14,8 @@ import {
   udp,
   configurationText,
 } from '../helpers/pipeline-rig.ts';
-import { compileImage } from '../../src/engine/image-compile.ts';
+import { RuleCounter } from '../../src/engine/counters.ts';
+import { compileImage, ruleSlotName } from '../../src/engine/image-compile.ts';
 import { loadGood } from '../helpers/load-text.ts';
 
 const CLIENT = `${REMOTE}:50000`;
@@ -109,11 +110,13 @@ describe('with flushConnection', () => {
 
   test('its packets count for the rule that admits it now', () => {
     const { rig, talk } = connected(before);
+    const slot = rig.registry.rules.slotOf('NSG2|Inbound|securityRules/AllowHttp');
+    const packets = (): number => rig.counters.rule(slot, RuleCounter.Packets);
+    const counted = packets();
     rig.reload({ nic: ['AllowWeb 100 Inbound Allow Tcp * * * 80-90'], flush: true });
-    const counted = rig.rule('NSG2|Inbound|AllowHttp').packets;
     expect(rig.inbound(talk.client('PA', 'x'))).toBe('flow');
-    expect(rig.rule('NSG2|Inbound|AllowWeb')).toMatchObject({ hits: 0, packets: 1 });
-    expect(counted).toBe(0);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowWeb')).toMatchObject({ hits: 0, packets: 1 });
+    expect([counted, packets()]).toEqual([3, 3]);
   });
 
   test('it is the new policy that says whether to flush', () => {
@@ -135,15 +138,19 @@ describe('with flushConnection', () => {
 describe('counters over a reload', () => {
   test('a rule that keeps its group, direction and name keeps its count, wherever it moves', () => {
     const { rig, talk } = connected({ nic: [ALLOW_HTTP] });
-    const before = rig.rule('NSG2|Inbound|AllowHttp');
+    const before = rig.rule('NSG2|Inbound|securityRules/AllowHttp');
     expect(before).toMatchObject({ hits: 1, packets: 3 });
     rig.reload({
       nic: [ALLOW_DNS, ALLOW_HTTP.replace('100', '900'), ALLOW_SSH.replace('110', '105')],
     });
-    expect(rig.rule('NSG2|Inbound|AllowHttp')).toEqual(before);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp')).toEqual(before);
     rig.inbound(talk.client('PA', 'x'));
-    expect(rig.rule('NSG2|Inbound|AllowHttp').packets).toBe(4);
-    expect(rig.rule('NSG2|Inbound|AllowSsh')).toEqual({ hits: 0, packets: 0, bytes: 0 });
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp').packets).toBe(4);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowSsh')).toEqual({
+      hits: 0,
+      packets: 0,
+      bytes: 0,
+    });
   });
 
   test('a rule of the same name in another group has a count of its own', () => {
@@ -152,9 +159,18 @@ describe('counters over a reload', () => {
       nic: [ALLOW_HTTP, 'AllowOut 100 Outbound Allow * * * * *'],
     });
     rig.inbound(tcp(CLIENT, SERVER, 'S'));
-    expect(rig.rule('NSG1|Inbound|AllowHttp').hits).toBe(1);
-    expect(rig.rule('NSG2|Inbound|AllowHttp').hits).toBe(1);
-    expect(rig.rule('NSG2|Outbound|AllowOut').hits).toBe(0);
+    expect(rig.rule('NSG1|Inbound|securityRules/AllowHttp').hits).toBe(1);
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp').hits).toBe(1);
+    expect(rig.rule('NSG2|Outbound|securityRules/AllowOut').hits).toBe(0);
+  });
+
+  test('a rule named as a default rule does not count for it', () => {
+    const rig = new PipelineRig({ nic: [ALLOW_HTTP.replace('AllowHttp', 'DenyAllInBound')] });
+    rig.inbound(tcp(CLIENT, SERVER, 'S'));
+    rig.inbound(tcp(CLIENT, `${LOCAL}:22`, 'S'));
+    rig.inbound(tcp(CLIENT, `${LOCAL}:23`, 'S'));
+    expect(rig.rule('NSG2|Inbound|securityRules/DenyAllInBound').hits).toBe(1);
+    expect(rig.rule('NSG2|Inbound|defaultSecurityRules/DenyAllInBound').hits).toBe(2);
   });
 
   test('flows of a removed rule do not count for another', () => {
@@ -163,7 +179,7 @@ describe('counters over a reload', () => {
     rig.inbound(talk.client('PA', 'x'));
     for (const list of rig.compiled.lists) {
       for (const rule of list.rules) {
-        const name = `${list.owner}|${list.direction === 0 ? 'Inbound' : 'Outbound'}|${rule.name}`;
+        const name = ruleSlotName(list, rule);
         expect([name, rig.rule(name).packets]).toEqual([name, 0]);
       }
     }
@@ -173,8 +189,10 @@ describe('counters over a reload', () => {
     const rig = new PipelineRig({ nic: [ALLOW_HTTP] });
     const { policy } = loadGood(configurationText({ nic: [ALLOW_SSH] }));
     compileImage(policy, policy.nics, 2, rig.registry.copy());
-    expect(rig.registry.rules.slotOf('NSG2|Inbound|AllowSsh')).toBe(-1);
-    expect(rig.registry.rules.slotOf('NSG2|Inbound|AllowHttp')).toBeGreaterThanOrEqual(0);
+    expect(rig.registry.rules.slotOf('NSG2|Inbound|securityRules/AllowSsh')).toBe(-1);
+    expect(
+      rig.registry.rules.slotOf('NSG2|Inbound|securityRules/AllowHttp'),
+    ).toBeGreaterThanOrEqual(0);
   });
 });
 
@@ -185,8 +203,12 @@ describe('what is counted', () => {
     rig.inbound(talk.client('S'));
     rig.outbound(talk.server('SA'));
     rig.inbound(talk.client('PA', 'hello'));
-    expect(rig.rule('NSG1|Inbound|AllowHttp')).toEqual({ hits: 1, packets: 0, bytes: 0 });
-    expect(rig.rule('NSG2|Inbound|AllowHttp')).toEqual({
+    expect(rig.rule('NSG1|Inbound|securityRules/AllowHttp')).toEqual({
+      hits: 1,
+      packets: 0,
+      bytes: 0,
+    });
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp')).toEqual({
       hits: 1,
       packets: 3,
       bytes: 54 + 54 + 59,
@@ -197,15 +219,22 @@ describe('what is counted', () => {
     const rig = new PipelineRig({ subnet: [], nic: [ALLOW_HTTP] });
     rig.inbound(tcp(CLIENT, SERVER, 'S'));
     rig.inbound(tcp(CLIENT, SERVER, 'S'));
-    expect(rig.rule('NSG1|Inbound|DenyAllInBound')).toEqual({ hits: 2, packets: 2, bytes: 108 });
-    expect(rig.rule('NSG2|Inbound|AllowHttp').hits).toBe(0);
+    expect(rig.rule('NSG1|Inbound|defaultSecurityRules/DenyAllInBound')).toEqual({
+      hits: 2,
+      packets: 2,
+      bytes: 108,
+    });
+    expect(rig.rule('NSG2|Inbound|securityRules/AllowHttp').hits).toBe(0);
   });
 
   test('a platform rule too', () => {
     const rig = new PipelineRig({ nic: [DENY_OUT] });
     rig.outbound(udp(`${LOCAL}:5000`, '168.63.129.16:53'));
     rig.inbound(udp('168.63.129.16:53', `${LOCAL}:5000`));
-    expect(rig.rule('platform|Outbound|AllowAzureDns')).toMatchObject({ hits: 1, packets: 2 });
+    expect(rig.rule('platform|Outbound|platformRules/AllowAzureDns')).toMatchObject({
+      hits: 1,
+      packets: 2,
+    });
   });
 
   test('NICs and interfaces: packets and bytes, by direction and access', () => {

@@ -13,17 +13,12 @@ import {
   type NicPolicy,
   type Policy,
   type PolicyRule,
-  RuleKind,
+  printedRuleName,
   type StageChain,
 } from '../../src/engine/policy.ts';
 import { Access, ANY_PROTOCOL, type PortMatch } from '../../src/engine/rule.ts';
 import { formatIpv4, formatIpv6 } from '../../src/policy/address.ts';
 
-const KINDS = {
-  [RuleKind.Security]: 'securityRules',
-  [RuleKind.Default]: 'defaultSecurityRules',
-  [RuleKind.Platform]: 'platformRules',
-} as const;
 const DIRECTIONS = ['Inbound', 'Outbound'] as const;
 
 function interval(low: string, high: string): string {
@@ -100,12 +95,12 @@ export function dumpPolicy(policy: Policy): string {
     '',
     `list ${index}: ${list.owner} ${DIRECTIONS[list.direction]}`,
     ...list.rules.map((rule) => {
-      const slot = registry.rules.slotOf(ruleSlotName(list, rule.name));
+      const slot = registry.rules.slotOf(ruleSlotName(list, rule));
       const match =
         `protocol ${protocolText(rule.protocol)}, from ${sets.nameOf(rule.source)} port ${portText(rule.sourcePorts)}` +
         ` to ${sets.nameOf(rule.destination)} port ${portText(rule.destinationPorts)}`;
       const access = rule.access === Access.Allow ? 'Allow' : 'Deny';
-      return `  ${rule.priority} ${KINDS[rule.kind]}/${rule.name}: ${access} ${match}${rule.isStateful ? '' : ', stateless'} [slot ${slot}]`;
+      return `  ${rule.priority} ${printedRuleName(rule)}: ${access} ${match}${rule.isStateful ? '' : ', stateless'} [slot ${slot}]`;
     }),
   ]);
   const nics = policy.nics.flatMap((nic) => nicText(nic, compiled, policy));

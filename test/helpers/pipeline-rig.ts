@@ -157,9 +157,10 @@ export class PipelineRig {
     return this.#judge(frame, 1);
   }
 
-  /** @param name as `NSG1|Inbound|AllowHttp` */
+  /** @param name as `NSG1|Inbound|securityRules/AllowHttp` */
   rule(name: string): RuleCounts {
     const slot = this.registry.rules.slotOf(name);
+    if (slot < 0) throw new Error(`no rule is counted as ${name}`);
     return {
       hits: this.counters.rule(slot, RuleCounter.Hits),
       packets: this.counters.rule(slot, RuleCounter.Packets),

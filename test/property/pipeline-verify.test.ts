@@ -5,9 +5,10 @@
 import { expect, test } from 'vitest';
 import { IpProtocol } from '../../src/capture/packet.ts';
 import { NO_FLOW, RemoveReason } from '../../src/flowtable/record.ts';
+import { printedRuleName } from '../../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../../src/engine/reason.ts';
 import { parseIpv4, parseIpv6 } from '../../src/policy/address.ts';
-import { type Address, Explainer, printedRuleName } from '../../src/policy/explain.ts';
+import { type Address, Explainer } from '../../src/policy/explain.ts';
 import { buildFrame, type FrameSpec } from '../helpers/frames.ts';
 import { loadGood } from '../helpers/load-text.ts';
 import {
@@ -164,10 +165,11 @@ function live(
   const step = evaluation.decidingStep;
   const list =
     step < 0 || !pipeline.isEvaluated ? undefined : compiled.lists[evaluation.lists[step] ?? -1];
+  const rule = list?.rules[evaluation.rules[step] ?? -1];
   return {
     reason: reasonNames[reason],
     access: reason < FIRST_DROP ? 'Allow' : 'Deny',
-    ruleName: list === undefined ? undefined : printedRuleName(list, evaluation.rules[step] ?? -1),
+    ruleName: rule === undefined ? undefined : printedRuleName(rule),
   };
 }
 
