@@ -11,6 +11,7 @@ import {
   type WireHandler,
   WireMode,
 } from '../../src/capture/live/live-wire.ts';
+import { isStrippingTags } from '../native/offloads.ts';
 import { packetSocketCalls } from '../native/packet-socket.ts';
 import { afXdpSystem } from '../native/xdp-socket.ts';
 import { LiveBackend, type StartMessage } from './messages.ts';
@@ -59,9 +60,12 @@ function openAfXdp(
   const { outside, inside, busyPoll } = start;
   const options = { outside, inside, busyPoll, lost };
   const { wire, isZeroCopy, interfaces } = openAfXdpWire(options, handler, afXdpSystem());
-  const parts = interfaces.map(
-    ({ name, mode, queues }) => `${name} ${mode}${queues === 1 ? '' : `, ${queues} queues`}`,
-  );
+  const parts = interfaces.map(({ name, mode, queues }) => {
+    const many = queues === 1 ? '' : `, ${queues} queues`;
+    // Known to be so for drivers where that cannot be switched off; tags come back only where the driver tells them.
+    const stripping = isStrippingTags(name) ? ', its driver takes VLAN tags out of frames' : '';
+    return `${name} ${mode}${many}${stripping}`;
+  });
   const detail = `${parts.join('; ')}; ${isZeroCopy ? 'zero-copy' : 'copying'}`;
   return { wire, backend: LiveBackend.AfXdp, detail };
 }

@@ -68,6 +68,11 @@ export function activeOffloads(device: string): string[] {
     .map((feature) => feature.name);
 }
 
+/** True when the driver takes VLAN tags out of frames. */
+export function isStrippingTags(device: string): boolean {
+  return readFeatures(device).some(({ name, isActive }) => isActive && STRIPPING.test(name));
+}
+
 /**
  * Switches every harmful offload off, and VLAN stripping where the driver allows.
  * @returns what to give to `restoreOffloads`

@@ -7,7 +7,7 @@
  * A VLAN tag may not be in the frame but beside it: a driver with VLAN offload takes it out, and so does the sender on
  * the other end of a veth, whose offloads are not ours to switch off. AF_XDP hands over only the frame, so such a tag
  * would be lost, and a frame of one VLAN be judged and forwarded as one without. Where the kernel can tell the program
- * (`bpf_xdp_metadata_rx_vlan_tag`, Linux 6.8), it puts the tag back.
+ * (`bpf_xdp_metadata_rx_vlan_tag`, Linux 6.8, in the driver's mode only), it puts the tag back.
  */
 import {
   add,

@@ -312,6 +312,19 @@ describe('wires', () => {
       ],
     ],
     [
+      'monitoring with a backend that takes packets away',
+      ['{ name: wire0, outside: eth0, inside: eth1, mode: monitor, backend: ^af-xdp }'],
+      ['InvalidValue: af-xdp takes packets away from the host, so it cannot monitor; use cap'],
+    ],
+    [
+      'a processor and a time out of range',
+      ['{ name: wire0, outside: eth0, inside: eth1, cpu: ^1024, busyPoll: ^10001 }'],
+      [
+        'InvalidValue: wires[0].cpu must be the number of a processor, 0 to 1023',
+        'InvalidValue: wires[0].busyPoll must be 0 to 10000 microseconds',
+      ],
+    ],
+    [
       'a side missing',
       ['^{ name: wire0, outside: eth0 }'],
       ['MissingProperty: inside is required in wires[0]'],
