@@ -7,13 +7,25 @@ import { readDocument, type TextDocument } from './document.ts';
 import { type FileSource, loadConfigurationText } from './load.ts';
 import { readNsgFile } from './nsg-file.ts';
 import { lintPolicy } from './lint.ts';
+import { nameKey } from './names.ts';
 import { type Problem, sortProblems } from './problem.ts';
 import { parseServiceTagFile } from './service-tags-file.ts';
 
 type FileKind = 'configuration' | 'network security groups' | 'service tags';
 
-/** What a NSG, a list of them, a template or a building block has at its top. */
-const EXPORT_KEYS = ['properties', 'securityRules', 'value', 'resources', 'parameters'];
+/** What an NSG, a list of them, a template or a building block has at its top, in lower case. */
+const EXPORT_KEYS: ReadonlySet<string> = new Set([
+  'type',
+  'properties',
+  'securityrules',
+  'defaultsecurityrules',
+  'value',
+  'resources',
+  'parameters',
+]);
+
+/** Keys of a configuration that tell nothing: templates have a `$schema`, and NSGs from `az` the others. */
+const SHARED_KEYS: ReadonlySet<string> = new Set(['$schema', 'networkInterfaces', 'flowLogs']);
 
 /** By the keys at the top. What is none of them is checked as a configuration: its errors name the keys it may have. */
 function kindOf(document: TextDocument): FileKind {
@@ -22,11 +34,10 @@ function kindOf(document: TextDocument): FileKind {
   if (root.kind !== 'map') return 'configuration';
   const keys = new Set(root.entries.map(({ key }) => key));
   if (keys.has('changeNumber') && keys.has('values')) return 'service tags';
-  // Templates have a `$schema` too, so that key tells nothing.
   const isConfiguration = Object.keys(configurationSchema.shape).some(
-    (key) => key !== '$schema' && keys.has(key),
+    (key) => !SHARED_KEYS.has(key) && keys.has(key),
   );
-  const isExport = EXPORT_KEYS.some((key) => keys.has(key));
+  const isExport = root.entries.some(({ key }) => EXPORT_KEYS.has(nameKey(key)));
   return isExport && !isConfiguration ? 'network security groups' : 'configuration';
 }
 

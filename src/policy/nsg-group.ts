@@ -7,6 +7,8 @@
  * Codes beside those of the rules: SecurityGroupNameMissing, InvalidResourceName, DefaultSecurityRuleModified,
  * UnknownProperty, DuplicateKey, InvalidValue.
  */
+import type { PortMatch } from '../engine/rule.ts';
+import { formatPrefix } from './address.ts';
 import { DEFAULT_RULES } from './default-rules.ts';
 import type { DocumentNode, MapNode } from './document-node.ts';
 import { isResourceName, nameKey, resourceNameMessage } from './names.ts';
@@ -14,7 +16,7 @@ import { type FieldNames, Fields, type ReadContext, reportType, textOf } from '.
 import { PRIORITY_MAX, readSecurityRule, type RuleDraft, type RuleOrigin } from './nsg-rule.ts';
 import { checkRuleList } from './nsg-rule-list.ts';
 import { type Position, quote } from './problem.ts';
-import type { NetworkSecurityGroup, SecurityRule } from './security-rule.ts';
+import type { AddressMatch, NetworkSecurityGroup, SecurityRule } from './security-rule.ts';
 
 /** The resource type of a network security group, in lower case. */
 export const GROUP_TYPE = 'microsoft.network/networksecuritygroups';
@@ -50,6 +52,13 @@ const GROUP_FIELDS: FieldNames = {
     'metadata',
     'scope',
     'resources',
+    'extendedLocation',
+    'identity',
+    'kind',
+    'managedBy',
+    'plan',
+    'sku',
+    'zones',
     // Of building blocks.
     'virtualNetworks',
     'resourceGroupName',
@@ -71,7 +80,7 @@ export function readGroup(
   const drafts = readRules(fields, context);
   for (const child of children) {
     const draft = readSecurityRule(child.node, context, child.origin);
-    if (draft !== undefined) drafts.push(draft);
+    if (draft !== undefined && !repeats(draft, drafts)) drafts.push(draft);
   }
   checkRuleList(drafts, name?.text ?? '', position, context.problems);
   readDefaultRules(fields, context);
@@ -160,19 +169,38 @@ function readDefaultRule(item: DocumentNode, context: ReadContext): void {
   context.problems.error(rule.positions.name, 'DefaultSecurityRuleModified', message);
 }
 
-/** True when two rules do the same; descriptions and spelling aside. */
+/** True when a rule of the same name does the same: the portal exports each rule in its group and as a resource. */
+function repeats({ rule }: RuleDraft, drafts: readonly RuleDraft[]): boolean {
+  if (rule === undefined) return false;
+  return drafts.some(({ rule: other }) => other !== undefined && isSameRule(rule, other));
+}
+
+/** True when two rules have one name and do the same; descriptions and spelling aside. */
 function isSameRule(a: SecurityRule, b: SecurityRule): boolean {
-  return meaningOf(a) === meaningOf(b);
+  return nameKey(a.name) === nameKey(b.name) && meaningOf(a) === meaningOf(b);
 }
 
 function meaningOf(rule: SecurityRule): string {
-  const { priority, direction, access, protocol, source, destination } = rule;
-  const sides = [source, destination].map((side) => {
-    if (side.kind === 'tag') return nameKey(side.tag);
-    return side.kind === 'any' ? '*' : side.kind;
-  });
-  const ports = [rule.sourcePorts, rule.destinationPorts].map((match) => match === 'any');
+  const { priority, direction, access, protocol } = rule;
+  const sides = [rule.source, rule.destination].map(addressesText);
+  const ports = [rule.sourcePorts, rule.destinationPorts].map(portsText);
   return JSON.stringify([priority, direction, access, protocol, sides, ports]);
+}
+
+function portsText(match: PortMatch): string {
+  if (match === 'any') return '*';
+  const ranges = match.map(({ low, high }) => `${low}-${high}`);
+  return ranges.toSorted().join(' ');
+}
+
+function addressesText(match: AddressMatch): string {
+  if (match.kind === 'any') return '*';
+  if (match.kind === 'tag') return nameKey(match.tag);
+  const items =
+    match.kind === 'asgs'
+      ? match.asgs.map(({ name }) => nameKey(name))
+      : match.prefixes.map(({ prefix }) => formatPrefix(prefix));
+  return `${match.kind} ${items.toSorted().join(' ')}`;
 }
 
 function readFlushConnection(fields: Fields, context: ReadContext): boolean {

@@ -203,6 +203,33 @@ describe('shapes of exports', () => {
       ['nsg1: web ssh'],
     ],
     [
+      'each rule in its group and as a resource, as the portal exports',
+      template({
+        resources: [
+          templateGroup('nsg1', [restRule('web', { destinationPortRanges: ['8080-8090', '80'] })]),
+          childRule('nsg1/Web', {
+            destinationPortRanges: ['80', '8080-8090'],
+            protocol: 'TCP',
+            sourceAddressPrefix: 'INTERNET',
+          }),
+        ],
+      }),
+      ['nsg1: web'],
+    ],
+    [
+      'resource as az resource show prints it',
+      {
+        ...restGroup('nsg1'),
+        extendedLocation: null,
+        identity: null,
+        kind: null,
+        managedBy: null,
+        plan: null,
+        sku: null,
+      },
+      ['nsg1: web'],
+    ],
+    [
       'nested deployment',
       template({
         resources: [
@@ -289,6 +316,18 @@ describe('shapes of exports', () => {
         id: `/subscriptions/s/resourceGroups/g/providers/${GROUP}/nsg1`,
         flushConnection: true,
       },
+    ]);
+  });
+
+  it('a resource that says otherwise than its group is a conflict', () => {
+    const { problems } = read(
+      template({
+        resources: [templateGroup('nsg1'), childRule('nsg1/web', { access: 'Deny' })],
+      }),
+    );
+    expect(problems.map(({ code }) => code)).toEqual([
+      'DuplicateResourceName',
+      'SecurityRuleConflict',
     ]);
   });
 
