@@ -58,10 +58,10 @@ const re = REOPEN;
  *   segment from the other side makes the picked-up flow `Established`.
  * - SYN: from the other side in `SynSent` it is a simultaneous open (RFC 9293 figure 8). In a synchronised state it
  *   changes nothing: the endpoint answers with a challenge ACK (RFC 5961 section 4). After the end it reopens.
- * - SYN+ACK: only the other side's counts, and only while the handshake lasts. (In a simultaneous open both send one;
- *   the opener's next ACK completes the handshake.)
- * - ACK: the opener's completes the handshake. From the other side in `SynSent` it is a challenge ACK for an old
- *   connection and changes nothing. The last ACK of a close leads to `TimeWait`.
+ * - SYN+ACK: only the other side's counts, and only while the handshake lasts. (In a simultaneous open both send one.)
+ * - ACK: the opener's completes the handshake; in `SynSent2` either side's does, since both have sent a SYN and it
+ *   acknowledges the other's. From the other side in `SynSent` it is a challenge ACK for an old connection and changes
+ *   nothing. The last ACK of a close leads to `TimeWait`.
  * - FIN: one side's makes the flow half-closed for as long as it likes; the other's then ends it. A FIN before the
  *   handshake has got anywhere changes nothing.
  * - RST: only those that track.ts believes get here.
@@ -77,12 +77,12 @@ const NEXT_STATES: Readonly<Record<string, readonly (readonly number[])[]>> = {
     /*other*/ [fr, un, sr, sr, sr, es, fw, cw, cg, la, tw, cl],
   ],
   ack: [
-    /*opener*/ [fr, un, s1, s2, es, es, fw, cw, tw, la, tw, cl],
-    /*other*/ [fr, es, s1, s2, sr, es, fw, cw, cg, tw, tw, cl],
+    /*opener*/ [fr, un, s1, es, es, es, fw, cw, tw, la, tw, cl],
+    /*other*/ [fr, es, s1, es, sr, es, fw, cw, cg, tw, tw, cl],
   ],
   fin: [
-    /*opener*/ [fr, un, s1, s2, fw, fw, fw, la, cg, la, tw, cl],
-    /*other*/ [fr, cw, s1, s2, cw, cw, cg, cw, cg, la, tw, cl],
+    /*opener*/ [fr, un, s1, fw, fw, fw, fw, la, cg, la, tw, cl],
+    /*other*/ [fr, cw, s1, cw, cw, cw, cg, cw, cg, la, tw, cl],
   ],
   rst: [
     /*opener*/ [fr, cl, cl, cl, cl, cl, cl, cl, cl, cl, cl, cl],

@@ -241,14 +241,12 @@ describe('the step table', () => {
   });
 
   test('established takes a word of both sides', () => {
-    for (const state of [FlowState.SynSent, FlowState.SynSent2, FlowState.SynReceived]) {
-      expect(tcpStep(state, 1, Segment.Ack)).toBe(state);
-    }
     for (let segment = 0; segment < Segment.Rst; segment++) {
-      const next = tcpStep(FlowState.SynSent, 0, segment);
-      expect(next).toBe(FlowState.SynSent);
+      expect(tcpStep(FlowState.SynSent, 0, segment)).toBe(FlowState.SynSent);
+      expect(tcpStep(FlowState.SynSent, 1, segment)).toBeLessThan(FlowState.Established);
       expect(tcpStep(FlowState.Unreplied, 0, segment)).toBeLessThan(FlowState.SynReceived);
     }
+    expect(tcpStep(FlowState.SynReceived, 1, Segment.Ack)).toBe(FlowState.SynReceived);
   });
 });
 

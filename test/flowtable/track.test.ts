@@ -208,6 +208,15 @@ const HANDSHAKES: Stories = {
     < RA SYN_SENT2 seq=0x7a7a7a7b ack+0x20000000
     < SA SYN_RECV
     > A ESTABLISHED`,
+  'simultaneous open, its SYN+ACKs lost: an ACK that acknowledges both SYNs is as good': `> S SYN_SENT
+    < S SYN_SENT2
+    < A SYN_SENT2 ack+70000
+    < PA ESTABLISHED len=10`,
+  'simultaneous open, its SYN+ACKs lost, and FIN': `> S SYN_SENT
+    < S SYN_SENT2
+    > FA FIN_WAIT
+    < FA CLOSING
+    > A TIME_WAIT`,
   'simultaneous open, aborted': `> S SYN_SENT
     < S SYN_SENT2
     < RA CLOSED`,
