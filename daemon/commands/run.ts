@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import pino from 'pino';
+import type { Daemon } from '../daemon.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { loadPolicy } from './load-policy.ts';
 
@@ -24,7 +25,8 @@ function startError(error: unknown): unknown {
   return new CommandError(ExitCode.Failed, error.message);
 }
 
-async function run(options: RunOptions): Promise<void> {
+/** A running daemon and its log. Its own failures leave nothing running. */
+async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.Logger }> {
   const loaded = loadPolicy(options.config);
   const { logLevel, wires } = loaded.configuration;
   if (wires.length === 0) {
@@ -37,18 +39,36 @@ async function run(options: RunOptions): Promise<void> {
   const log = pino({ level: logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
   // Loaded here: the offline commands run without any native module.
   const { Daemon } = await import('../daemon.ts');
-  let daemon: InstanceType<typeof Daemon>;
   try {
-    daemon = new Daemon(loaded, { log, clock: () => performance.now() });
-    await daemon.start();
+    const daemon = new Daemon(loaded, { log, clock: () => performance.now() });
+    try {
+      await daemon.start();
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
+    return { daemon, log };
   } catch (error) {
     throw startError(error);
   }
-  process.on('SIGHUP', () => void daemon.reload());
-  await new Promise<void>((resolve) => {
+}
+
+async function run(options: RunOptions): Promise<void> {
+  let starting: ReturnType<typeof start> | undefined;
+  const isStopWanted = new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());
   });
+  // Before the start: a signal that comes meanwhile is answered after it. Why a start failed is said below.
+  process.on('SIGHUP', () => {
+    starting?.then(
+      ({ daemon }) => void daemon.reload(),
+      () => undefined,
+    );
+  });
+  starting = start(options);
+  const { daemon, log } = await starting;
+  await isStopWanted;
   log.info('stopping');
   await daemon.stop();
   log.info('stopped');
