@@ -186,6 +186,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     }
     this.#configuration = loaded.configuration;
     this.#policy = loaded.policy;
+    this.#setLogLevel(loaded.configuration.logLevel);
     this.reloads.succeeded++;
     this.isLastReloadSuccessful = true;
     this.lastReloadSuccess = new Date();
@@ -201,6 +202,11 @@ export class Daemon implements ControlHandler, MetricsSource {
       'not reloaded: the configuration has errors; the policy before it stays in force',
     );
     return { ok: false, generation: this.#generation, problems };
+  }
+
+  #setLogLevel(level: string): void {
+    this.#log.level = level;
+    for (const wire of this.wires) wire.log.level = level;
   }
 
   /** Compiles a policy for every wire before any wire changes. @throws RangeError */

@@ -32,6 +32,7 @@ export class WireRuntime implements WireView {
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;
+  readonly log: Logger;
   readonly #segments: WireSegments;
   readonly #supervisor: Supervisor;
   #registry = new PolicyRegistry();
@@ -46,7 +47,8 @@ export class WireRuntime implements WireView {
     this.page = parts.segments.page;
     this.counters = parts.segments.counters;
     this.flows = parts.flows;
-    this.#logEvents(parts.log.child({ wire: wire.name }));
+    this.log = parts.log.child({ wire: wire.name });
+    this.#logEvents();
   }
 
   get name(): string {
@@ -114,7 +116,8 @@ export class WireRuntime implements WireView {
     this.#segments.remove();
   }
 
-  #logEvents(log: Logger): void {
+  #logEvents(): void {
+    const { log } = this;
     this.#supervisor.on('state', (state, detail) => {
       if (state === 'waiting' || state === 'backing-off') log.warn({ state, detail }, 'data plane');
       else log.info({ state }, 'data plane');

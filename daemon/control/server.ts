@@ -8,7 +8,7 @@
  *   POST /v1/reload           reads the configuration again
  *   GET  /metrics, /-/healthy, /-/ready   as on the metrics port
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Problem } from '../../src/policy/problem.ts';
 import type { MetricsPages } from '../metrics-pages.ts';
@@ -41,6 +41,21 @@ export interface ControlHandler {
 }
 
 class BadRequest extends Error {}
+
+/** The path of the control socket cannot be used; the message says what to change. */
+export class ControlSocketError extends Error {
+  readonly code = 'CONTROL_SOCKET';
+}
+
+/** Removes a socket, but nothing else that a mistaken setting may name. */
+function removeSocket(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new ControlSocketError(`${path} is no socket; remove it, or change control.socket`);
+  }
+  rmSync(path);
+}
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
@@ -85,9 +100,12 @@ export class ControlServer {
     this.#server.headersTimeout = REQUEST_TIMEOUT_MS;
   }
 
-  /** Replaces a socket that an earlier run left. The caller holds the runtime directory's lock. */
+  /**
+   * Replaces a socket that an earlier run left. The caller holds the runtime directory's lock.
+   * @throws ControlSocketError where something else stands at the path
+   */
   async listen(): Promise<void> {
-    rmSync(this.#path, { force: true });
+    removeSocket(this.#path);
     // The mode must be right from the first instant: connect(2) asks it.
     const umask = process.umask(UMASK_FOR_SOCKET);
     try {
@@ -107,7 +125,6 @@ export class ControlServer {
     });
     this.#server.closeAllConnections();
     await closed;
-    rmSync(this.#path, { force: true });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

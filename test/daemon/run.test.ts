@@ -4,14 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { compiled } from '../helpers/compiled.ts';
 import { nsgd } from '../helpers/nsgd.ts';
-
 import { waitFor } from '../helpers/wait.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -75,6 +74,26 @@ describe('nsgd run', { timeout: TIMEOUT_MS * 2 }, () => {
     expect(stderr()).toContain(`nsgd: listen EADDRINUSE: address already in use 127.0.0.1:${port}`);
     expect(existsSync(socket())).toBe(false);
     expect(readdirSync(join(folder, 'run/wires'))).toEqual([]);
+  });
+
+  test('a control socket that would replace a file is refused', async () => {
+    const path = join(folder, 'precious');
+    writeFileSync(path, 'text');
+    const { child, stderr } = run(configuration({ control: { socket: path } }));
+    expect(await exitCode(child)).toBe(1);
+    expect(stderr()).toContain(`nsgd: ${path} is no socket; remove it, or change control.socket\n`);
+    expect(readFileSync(path, 'utf8')).toBe('text');
+  });
+
+  test('a reload sets the log level', async () => {
+    const { child, stderr } = run(configuration({ logs: { level: 'error' } }));
+    await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+    expect(stderr()).toBe('');
+    configuration({ logs: { level: 'info' } });
+    expect(nsgd(['reload', '--socket', socket()]).status).toBe(0);
+    child.kill('SIGTERM');
+    expect(await exitCode(child)).toBe(0);
+    expect(stderr()).toMatch(/"reloaded"[^]*"stopping"[^]*"wire":"w","state":"stopped"/);
   });
 
   test('SIGHUP at any moment of the start does not end it; SIGTERM does, with 0', async () => {
