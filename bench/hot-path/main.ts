@@ -17,6 +17,7 @@ import type { BenchCase } from './case.ts';
 import { CASES } from './cases.ts';
 import { measure, type Measurement, type MeasureOptions } from './measure.ts';
 import { type CaseResult, caseResult } from './result.ts';
+import type { HotPathResults } from './results.ts';
 
 const NODE_OPTIONS = ['--expose-gc', '--min-semi-space-size=16', '--max-old-space-size=4096'];
 const NORMAL: MeasureOptions = { rounds: 5, roundMilliseconds: 100 };
@@ -125,7 +126,8 @@ function main(): void {
   mkdirSync(folder, { recursive: true });
   // A part of the cases must not stand for all of them in the report.
   const file = join(folder, positionals.length === 0 ? 'hot-path.json' : 'hot-path-part.json');
-  writeFileSync(file, `${JSON.stringify({ environment, processes, results }, null, 2)}\n`);
+  const all: HotPathResults = { environment, processes, results };
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
 
   if (values['save-baseline']) {
     writeBaseline(cpu, results);

@@ -11,31 +11,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../test/helpers/project-root.ts';
-import { type Environment, packageVersion, readEnvironment } from '../environment.ts';
+import { packageVersion, readEnvironment } from '../environment.ts';
 import { publishedSets } from '../hot-path/cases-match.ts';
 import type { Measurement } from '../hot-path/measure.ts';
 import { dpdkAclObstacle, measureDpdkAcl } from '../peers/dpdk-acl.ts';
 import { generatedSet, generatedSetNames, type RuleSetFiles } from '../rules/set-files.ts';
 import { median, type Spread, spread } from '../statistics.ts';
-
-export interface MatcherResult {
-  readonly set: string;
-  readonly rules: number;
-  /** Nanoseconds of a lookup. */
-  readonly nsgd: Spread;
-  readonly scalar?: Spread;
-  readonly default?: Spread;
-  /** Bytes that lookups need. */
-  readonly nsgdBytes: number;
-  readonly dpdkBytes?: number;
-}
-
-export interface MatcherResults {
-  readonly environment: Environment;
-  readonly dpdk: string | undefined;
-  readonly repeats: number;
-  readonly results: readonly MatcherResult[];
-}
+import type { MatcherResult, MatcherResults } from './results.ts';
 
 const NODE_OPTIONS = ['--expose-gc', '--min-semi-space-size=16'];
 const CASE_TIMEOUT_MS = 120_000;

@@ -57,10 +57,11 @@ export function measureDpdkAcl(files: RuleSetFiles, algorithm: AclAlgorithm): Ac
     const output = `${stdout}${stderr}`;
     const rate = Number(/([\d.]+) pkt\/sec/.exec(output)?.[1]);
     if (!(rate > 0)) throw new Error(`dpdk-test-acl said something new:\n${output}`);
-    const memory = /^total: (\d+) bytes/m.exec(output)?.[1];
+    // Building tries several layouts, each with its own line.
+    const sizes = [...output.matchAll(/^total: (\d+) bytes/gm)].map(([, bytes]) => Number(bytes));
     return {
       nanoseconds: 1e9 / rate,
-      memoryBytes: memory === undefined ? undefined : Number(memory),
+      memoryBytes: sizes.length === 0 ? undefined : Math.max(...sizes),
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -34,17 +34,21 @@ async function start(
   backend: string,
 ): Promise<RunningDevice> {
   mkdirSync(join(bed.lab.directory, 'run'), { recursive: true });
+  const wires = [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend }];
   const daemon = await TestDaemon.start(bed.lab, bed.device, (settings) =>
-    nsgdConfiguration(rules, {
-      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend }],
-      ...settings,
-    }),
+    nsgdConfiguration(rules, { wires, ...settings }),
   );
   pin(daemon.wire().processId, DEVICE_CORE);
   // nsgd switched it off. Without it, and without an XDP program there, a veth takes no redirected frames.
   if (backend === 'cap') bed.device.run('ethtool', '-K', OUTSIDE, 'gro', 'on');
   return {
     counts: () => countsOf(daemon.wire()),
+    reload(others) {
+      const { status, stderr } = daemon.reload((settings) =>
+        nsgdConfiguration(others, { wires, ...settings }),
+      );
+      if (status !== 0) throw new Error(`reload failed: ${stderr}`);
+    },
     stop: async () => {
       await daemon.process.stop();
     },

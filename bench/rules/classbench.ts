@@ -63,9 +63,22 @@ export function generateSet(
     const rule = makeRule(random, kind, pool);
     rules.set(ruleLine(rule), rule);
   }
-  const list = [...rules.values()];
+  const list = mostSpecificFirst(random, [...rules.values()]);
   const trace = Array.from({ length: packets }, () => packetLine(random, list));
-  return { rules: `${[...rules.keys()].join('\n')}\n`, trace: `${trace.join('\n')}\n` };
+  return { rules: `${list.map(ruleLine).join('\n')}\n`, trace: `${trace.join('\n')}\n` };
+}
+
+/** By and large: a wide rule before narrow ones would leave nothing to them. */
+function mostSpecificFirst(random: Random, rules: readonly GeneratedRule[]): GeneratedRule[] {
+  const width = ({ source, destination, destinationPorts }: GeneratedRule): number =>
+    64 -
+    source.length -
+    destination.length +
+    Math.log2(1 + destinationPorts[1] - destinationPorts[0]);
+  return rules
+    .map((rule) => ({ rule, place: width(rule) + random.below(16) }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ rule }) => rule);
 }
 
 /** Networks inside networks, as an address plan has them. */
@@ -86,9 +99,11 @@ function makeRule(random: Random, kind: SetKind, pool: readonly Prefix[]): Gener
   const hasPorts = protocol === TCP || protocol === UDP;
   const side = (any: number): Prefix => (random.below(10) < any ? ANYWHERE : skewed(random, pool));
   const isFromPort = hasPorts && random.below(10) < shape.sourcePorts;
+  const source = side(shape.anySource);
   return {
-    source: side(shape.anySource),
-    destination: side(shape.anyDestination),
+    source,
+    // Of both ends one is named, or the rule is for everything.
+    destination: side(source === ANYWHERE ? 0 : shape.anyDestination),
     sourcePorts: isFromPort ? portRange(random, shape.ranges) : ANY_PORT,
     destinationPorts: hasPorts ? portRange(random, shape.ranges) : ANY_PORT,
     protocol,

@@ -1,6 +1,6 @@
 /**
  * The policy of the inline trials, the same for every device under test: a list of rules in priority order of which the
- * traffic matches only the last, so that a linear scan has to look at all of them. Everything else is denied.
+ * traffic matches only the last two, so that a linear scan has to look at all of them. Everything else is denied.
  *
  * The rules before the last are what access lists are made of: source networks of several lengths, TCP and UDP, single
  * ports and ranges. None of their networks holds the address that trial traffic comes from.
@@ -32,12 +32,12 @@ const IPV6_LENGTHS = [32, 40, 48, 48, 56, 64, 128] as const;
 const SERVICES = [22, 25, 53, 80, 123, 161, 389, 443, 445, 1433, 3306, 3389, 5432, 8080] as const;
 
 /**
- * @param count number of rules, at least 1; the last one allows UDP to `ALLOWED_PORT` from anywhere
+ * @param count number of rules, at least 1; the last allows UDP to `ALLOWED_PORT` from anywhere, the one before TCP
  */
 export function trialRules(count: number, family: Family): TrialRule[] {
   const random = new Random(SEED);
   const rules: TrialRule[] = [];
-  while (rules.length < count - 1) {
+  while (rules.length < count - 2) {
     const index = rules.length;
     rules.push({
       name: `Rule${index}`,
@@ -47,13 +47,13 @@ export function trialRules(count: number, family: Family): TrialRule[] {
       ports: ports(random),
     });
   }
-  rules.push({
-    name: 'AllowTraffic',
+  const anywhere = {
     access: 'Allow',
-    protocol: 'Udp',
     source: '*',
     ports: [ALLOWED_PORT, ALLOWED_PORT],
-  });
+  } as const;
+  if (count > 1) rules.push({ name: 'AllowStream', protocol: 'Tcp', ...anywhere });
+  rules.push({ name: 'AllowTraffic', protocol: 'Udp', ...anywhere });
   return rules;
 }
 

@@ -23,6 +23,8 @@ export interface DeviceCounts {
 
 export interface RunningDevice {
   counts(): DeviceCounts;
+  /** Puts other rules in force while it forwards; absent where that is not measured. */
+  reload?(rules: readonly TrialRule[]): void;
   /** Leaves the interfaces as they were. */
   stop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
  * The inline benchmark: nsgd and its peers between a generator and a sink, in network namespaces. Needs root.
  *
- *     node dist/bench/tcpreplay/main.js [--plan quick|compare|matrix] [--devices nsgd,bridge] [--repeats N] [--seconds S]
+ *     node dist/bench/tcpreplay/main.js [--plan quick|compare|matrix|reload] [--devices nsgd,bridge] [--repeats N] [--seconds S]
  *                                       [--loss-tolerance 0] [--resolution 0.02] [--list]
  *
  * Devices take turns, and every other repeat in the opposite order (ABBA), so that what the machine does over time
@@ -20,8 +20,8 @@ import { devicesMatching, PLAN_NAMES, type PlanName, type Visit, visitsOf } from
 import type { InlineResults, VisitResult } from './results.ts';
 import { TestBed } from './test-bed.ts';
 
-const REPEATS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 5, matrix: 1 };
-const SECONDS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 3, matrix: 2 };
+const REPEATS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 5, matrix: 1, reload: 1 };
+const SECONDS: Readonly<Record<PlanName, number>> = { quick: 1, compare: 3, matrix: 2, reload: 2 };
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -39,6 +39,10 @@ function summary(found: Findings): string {
       ({ rate, p50, p99 }) => `p50 ${p50.toFixed(0)} p99 ${p99.toFixed(0)} us at ${kilo(rate)}`,
     ),
     cpu === undefined ? '' : `${cpu.allCores.toFixed(0)} ns of CPU`,
+    found.stream === undefined ? '' : `one TCP stream ${(found.stream / 1e9).toFixed(2)} Gb/s`,
+    found.reload === undefined
+      ? ''
+      : `${found.reload.reloads} reloads in ${found.reload.seconds.toFixed(0)} s, loss ${found.reload.trial.loss}`,
     found.saturated?.unaccounted === undefined ? '' : `unaccounted ${found.saturated.unaccounted}`,
   ]
     .filter((part) => part !== '')

@@ -8,6 +8,8 @@ import type { RunningDevice } from './device.ts';
 import { type Latency, measureLatency } from './latency.ts';
 import { liveFrames, tcpreplay } from './load.ts';
 import type { Measure } from './plan.ts';
+import { trialRules } from '../rules/trial-policy.ts';
+import { measureStream } from './stream.ts';
 import { zeroLossRate } from './search.ts';
 import { DEVICE_CORE, type TestBed } from './test-bed.ts';
 import { runTrial, type Trial } from './trial.ts';
@@ -21,6 +23,16 @@ export interface Findings {
   cpu?: CpuCost;
   /** As fast as tcpreplay sends. */
   tcpreplay?: Trial;
+  /** One TCP connection by iperf3, in bits a second. */
+  stream?: number;
+  reload?: ReloadLoss;
+}
+
+export interface ReloadLoss {
+  readonly reloads: number;
+  readonly seconds: number;
+  /** Of the load while the policy changed. */
+  readonly trial: Trial;
 }
 
 /** CPU time of a frame at a moderate rate, without what the machine and the sender take anyway. */
@@ -47,6 +59,12 @@ const CURVE_REACH = 3;
 /** A search that starts this much above the rate at saturation misses nothing: there loss is certain. */
 const SEARCH_MARGIN = 1.25;
 const PAUSE_MS = 100;
+const RELOAD_RATE = 50_000;
+const RELOAD_SECONDS = 60;
+const RELOADS = 100;
+const RELOAD_RULES = 1000;
+/** The last reload is over before the load is. */
+const RELOAD_SPAN = 0.95;
 
 export class Measurer {
   readonly #bed: TestBed;
@@ -81,7 +99,28 @@ export class Measurer {
     if (measures.includes('tcpreplay')) {
       found.tcpreplay = await this.#trial(traffic, undefined, tcpreplay);
     }
+    if (measures.includes('stream')) found.stream = await measureStream(this.#bed);
+    if (measures.includes('reload') && this.#device.reload !== undefined) {
+      found.reload = await this.#reload(traffic);
+    }
     return found;
+  }
+
+  /** The policy changes over and over under a load that is well within reach. */
+  async #reload(traffic: Traffic): Promise<ReloadLoss> {
+    const { load, rate, seconds } = { load: tcpreplay, rate: RELOAD_RATE, seconds: RELOAD_SECONDS };
+    const trial = runTrial(this.#bed, this.#device, { load, traffic, rate, seconds });
+    const start = performance.now();
+    let reloads = 0;
+    for (; reloads < RELOADS; reloads++) {
+      // Evenly spread, whatever one takes.
+      // oxlint-disable-next-line no-await-in-loop
+      await sleep(start + (reloads * seconds * 1000 * RELOAD_SPAN) / RELOADS - performance.now());
+      // Every other time one rule less: the policies differ.
+      this.#device.reload?.(trialRules(RELOAD_RULES - (reloads % 2), traffic.family));
+    }
+    const took = (performance.now() - start) / 1000;
+    return { reloads, seconds: took, trial: await trial };
   }
 
   async #trial(traffic: Traffic, rate: number | undefined, load = liveFrames): Promise<Trial> {

@@ -6,7 +6,8 @@ import type { Family } from '../rules/trial-policy.ts';
 import type { FrameSize, Traffic, TrafficKind } from '../traffic/traffic.ts';
 import type { DeviceUnderTest } from './device.ts';
 
-export type Measure = 'saturated' | 'zero-loss' | 'curve' | 'latency' | 'cpu' | 'tcpreplay';
+export type Measure =
+  'saturated' | 'zero-loss' | 'curve' | 'latency' | 'cpu' | 'tcpreplay' | 'stream' | 'reload';
 
 /** Everything that is measured on a device between its start and its stop. */
 export interface Visit {
@@ -31,7 +32,15 @@ const FLOWS = 8192;
 const RULES = [1, 100, 1000] as const;
 const SIZES: readonly FrameSize[] = [64, 512, 1514, 'mix'];
 const KINDS: readonly TrafficKind[] = ['established', 'new', 'half-denied'];
-const ALL: readonly Measure[] = ['saturated', 'zero-loss', 'curve', 'latency', 'cpu', 'tcpreplay'];
+const ALL: readonly Measure[] = [
+  'saturated',
+  'zero-loss',
+  'curve',
+  'latency',
+  'cpu',
+  'tcpreplay',
+  'stream',
+];
 
 function traffic(kind: TrafficKind, size: FrameSize, family: Family): Traffic {
   return { kind, size, family, flows: FLOWS };
@@ -99,7 +108,17 @@ function matrix(devices: readonly DeviceUnderTest[]): Visit[] {
   );
 }
 
-const PLANS = { quick, compare, matrix } as const;
+/** What happens to traffic while the policy changes: 100 times in a minute. */
+function reload(devices: readonly DeviceUnderTest[]): Visit[] {
+  return devices.map((device) => ({
+    device,
+    rules: 1000,
+    family: 4 as const,
+    parts: [{ traffic: traffic('established', 64, 4), measures: ['reload'] as const }],
+  }));
+}
+
+const PLANS = { quick, compare, matrix, reload } as const;
 export type PlanName = keyof typeof PLANS;
 export const PLAN_NAMES = Object.keys(PLANS) as PlanName[];
 

@@ -29,6 +29,8 @@ export interface Trial {
   /** Frames a second. */
   readonly offeredRate: number;
   readonly receivedRate: number;
+  /** Frames that the device's policy denied, by its own count; undefined where it does not count. */
+  readonly denied: number | undefined;
   /** Part of the offered frames that neither arrived nor were denied. Where denials are not counted, by their share. */
   readonly loss: number;
   /** Frames that no counter explains; undefined where the device does not count. */
@@ -77,6 +79,7 @@ export async function runTrial(
     allowed,
     offeredRate: offered / sentFor,
     receivedRate: received / sentFor,
+    denied,
     loss: offered === 0 ? 0 : Math.max(0, gone) / offered,
     unaccounted:
       denied === undefined || lost === undefined ? undefined : accepted - received - denied - lost,

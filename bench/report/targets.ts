@@ -1,0 +1,243 @@
+/**
+ * The first table of the report: what the project set out to reach, and what this run says of it.
+ */
+import type { HotPathResults } from '../hot-path/results.ts';
+import type { MatcherResults } from '../matcher/results.ts';
+import type { MemoryResults } from '../memory/results.ts';
+import type { InlineResults } from '../tcpreplay/results.ts';
+import type { Spread } from '../statistics.ts';
+import type { Traffic } from '../traffic/traffic.ts';
+import type { Inline } from './inline.ts';
+import { OURS } from './inline-section.ts';
+import { duration, rate, table, times } from './markdown.ts';
+
+export interface TargetSources {
+  readonly inline: Inline | undefined;
+  readonly hotPath: HotPathResults | undefined;
+  readonly matcher: MatcherResults | undefined;
+  readonly memory: MemoryResults | undefined;
+  readonly reload: InlineResults | undefined;
+}
+
+/** What, what was to be reached, what was measured, whether it was. */
+type Row = readonly [what: string, target: string, measured: string, isReached: boolean];
+
+const SMALL: Partial<Traffic> = { kind: 'established', size: 64, family: 4 };
+const MOST_RULES = 1000;
+
+export function targetSection(sources: TargetSources): string {
+  const rows = [
+    ...matcherTargets(sources),
+    ...hotPathTargets(sources),
+    ...inlineTargets(sources.inline),
+    ...reloadTargets(sources),
+  ];
+  return [
+    '## Targets',
+    table(
+      ['what', 'to reach', 'measured', 'reached'],
+      rows.map(([what, target, measured, isReached]) => [
+        what,
+        target,
+        measured,
+        isReached ? 'yes' : '**no**',
+      ]),
+    ),
+  ].join('\n\n');
+}
+
+function matcherTargets({ matcher }: TargetSources): Row[] {
+  if (matcher === undefined) return [];
+  const { results } = matcher;
+  const worst = (
+    isWanted: (set: string) => boolean,
+    peer: 'scalar' | 'default',
+  ): { ratio: number; set: string } | undefined =>
+    results
+      .filter(({ set }) => isWanted(set))
+      .flatMap((result) => {
+        const theirs = result[peer];
+        return theirs === undefined
+          ? []
+          : [{ ratio: theirs.median / result.nsgd.median, set: result.set }];
+      })
+      .toSorted((a, b) => a.ratio - b.ratio)[0];
+  const row = (what: string, sets: (set: string) => boolean, peer: 'scalar' | 'default'): Row[] => {
+    const found = worst(sets, peer);
+    if (found === undefined) return [];
+    const { ratio, set } = found;
+    return [[what, `1x dpdk-test-acl ${peer}`, `at least ${times(ratio)} (${set})`, ratio >= 1]];
+  };
+  const published =
+    (size: string) =>
+    (set: string): boolean =>
+      set.startsWith('classbench-') && set.endsWith(size);
+  const memories = results.flatMap(({ set, nsgdBytes, dpdkBytes }) =>
+    published('_10k')(set) && dpdkBytes !== undefined
+      ? [{ set, ratio: nsgdBytes / dpdkBytes }]
+      : [],
+  );
+  const heaviest = memories.toSorted((a, b) => b.ratio - a.ratio)[0];
+  return [
+    ...row('matcher, ClassBench 1k sets', published('_1k'), 'scalar'),
+    ...row('matcher, ClassBench 1k sets (aim)', published('_1k'), 'default'),
+    ...row('matcher, ClassBench 10k sets', published('_10k'), 'scalar'),
+    ...(heaviest === undefined
+      ? []
+      : [
+          [
+            'matcher memory, ClassBench 10k sets',
+            'less than DPDK',
+            `at most ${times(heaviest.ratio)} (${heaviest.set})`,
+            heaviest.ratio < 1,
+          ] satisfies Row,
+        ]),
+  ];
+}
+
+function hotPathTargets({ hotPath, memory }: TargetSources): Row[] {
+  const rows: Row[] = [];
+  const find = (name: string): { nanoseconds: Spread; bytes: number } | undefined =>
+    hotPath?.results.find((result) => result.name === name);
+  const atLeast = (name: string, what: string, target: number): void => {
+    const found = find(name);
+    if (found === undefined) return;
+    const reached = 1e9 / found.nanoseconds.median;
+    rows.push([what, `${rate(target)}/s`, `${rate(reached)}/s`, reached >= target]);
+  };
+  atLeast('pipeline/hit-10k', 'flow hit in memory, 10,000 flows', 8e6);
+  atLeast('pipeline/hit-1M-random', 'flow hit in memory, 1,000,000 flows at random', 3e6);
+  atLeast('pipeline/new-1k-rules', 'new flows in memory, 1,000 rules', 1.5e6);
+  const bytes = (name: string, what: string, most: number): void => {
+    const found = find(name);
+    if (found === undefined) return;
+    rows.push([
+      what,
+      most === 0 ? '0' : `under ${most}`,
+      found.bytes.toFixed(2),
+      most === 0 ? found.bytes < 0.005 : found.bytes < most,
+    ]);
+  };
+  bytes('pipeline/hit-10k', 'heap bytes of a packet, hit', 0);
+  bytes('pipeline/new-1k-rules', 'heap bytes of a packet, miss', 1);
+  const largest = memory?.rows.at(-1);
+  if (largest !== undefined) {
+    const each = largest.table / largest.flows;
+    rows.push([
+      'memory of a flow',
+      'at most 96 bytes',
+      `${each.toFixed(1)} bytes`,
+      Math.round(each) <= 96,
+    ]);
+  }
+  for (const name of [
+    'compile/reload-1k-rules-service-tags',
+    'compile/image-1k-rules-service-tags',
+  ]) {
+    const found = find(name);
+    if (found === undefined) continue;
+    const { median } = found.nanoseconds;
+    rows.push([
+      `${name.slice('compile/'.length)} (published file)`,
+      '200 ms',
+      duration(median),
+      median <= 200e6,
+    ]);
+  }
+  return rows;
+}
+
+function inlineTargets(inline: Inline | undefined): Row[] {
+  if (inline === undefined) return [];
+  const rows: Row[] = [];
+  const at = (device: string, rules: number, traffic = SMALL): ReturnType<Inline['cell']> =>
+    inline.cell(device, rules, traffic);
+  const saturated = (device: string, rules: number): number | undefined =>
+    inline.spread(at(device, rules), ({ saturated: trial }) => trial?.receivedRate)?.median;
+  const zeroLoss = (device: string, rules: number): number | undefined =>
+    inline.spread(at(device, rules), ({ zeroLoss: found }) => found?.rate)?.median;
+  const ratio = (
+    what: string,
+    ours: number | undefined,
+    theirs: number | undefined,
+    target: number,
+  ): void => {
+    if (ours === undefined || theirs === undefined) return;
+    rows.push([what, times(target), times(ours / theirs), ours / theirs >= target]);
+  };
+  for (const peer of ['testpmd af_xdp', 'Open vSwitch AF_XDP', 'kernel bridge']) {
+    ratio(
+      `saturated, 1,000 rules, to ${peer}`,
+      saturated(OURS, MOST_RULES),
+      saturated(peer, MOST_RULES),
+      1,
+    );
+    ratio(
+      `zero loss, 1,000 rules, to ${peer}`,
+      zeroLoss(OURS, MOST_RULES),
+      zeroLoss(peer, MOST_RULES),
+      1,
+    );
+  }
+  const linear = 'bridge + nftables linear';
+  ratio(`saturated, 100 rules, to ${linear}`, saturated(OURS, 100), saturated(linear, 100), 4);
+  ratio(
+    `saturated, 1,000 rules, to ${linear}`,
+    saturated(OURS, MOST_RULES),
+    saturated(linear, MOST_RULES),
+    25,
+  );
+  ratio('saturated, 1,000 rules, to 1 rule', saturated(OURS, MOST_RULES), saturated(OURS, 1), 0.95);
+  const curve = inline.curve(at(OURS, MOST_RULES));
+  const last = curve.at(-1);
+  if (last !== undefined) {
+    const best = Math.max(...curve.map(({ received }) => received));
+    ratio(`overload (${rate(last.offered)}/s offered), to the best rate`, last.received, best, 0.9);
+  }
+  const denied = inline.spread(
+    at(OURS, MOST_RULES, { ...SMALL, kind: 'denied' }),
+    ({ saturated: trial }) =>
+      trial?.denied === undefined ? undefined : trial.denied / trial.seconds,
+  );
+  if (denied !== undefined) {
+    rows.push([
+      'denied traffic dropped',
+      '2 M/s',
+      `${rate(denied.median)}/s`,
+      denied.median >= 2e6,
+    ]);
+  }
+  for (const [column, most] of [
+    ['p50', 100],
+    ['p99', 1000],
+  ] as const) {
+    const found = inline.spread(at(OURS, MOST_RULES), ({ latency }) => latency?.[0]?.[column]);
+    if (found === undefined) continue;
+    rows.push([
+      `latency at 10 kpps, ${column}`,
+      `at most ${most} us`,
+      `${found.median.toFixed(0)} us`,
+      found.median <= most,
+    ]);
+  }
+  const stream = (device: string): number | undefined =>
+    inline.spread(at(device, MOST_RULES), (found) => found.stream)?.median;
+  ratio('one TCP stream, to kernel bridge', stream(OURS), stream('kernel bridge'), 1);
+  return rows;
+}
+
+function reloadTargets({ reload }: TargetSources): Row[] {
+  return (reload?.visits ?? []).flatMap(({ device, found }): Row[] => {
+    if (found.reload === undefined || device !== OURS) return [];
+    const { reloads, seconds, trial } = found.reload;
+    const lost = trial.offered - trial.received;
+    return [
+      [
+        `frames lost in ${reloads} reloads in ${seconds.toFixed(0)} s at 50 kpps`,
+        '0',
+        String(lost),
+        lost === 0,
+      ],
+    ];
+  });
+}
