@@ -70,6 +70,7 @@ export const networkInterfaceSchema = z.strictObject({
   subnet: reference.optional().describe('Its subnet, whose group applies too'),
   addresses: z
     .array(address)
+    .min(1, { error: 'must hold at least one address; leave it out to take every address' })
     .optional()
     .describe('Its IP addresses; left out only by the sole interface of a wire, which takes all'),
   networkSecurityGroup: reference.optional(),

@@ -176,6 +176,13 @@ describe('networkInterfaces', () => {
       ['InvalidValue: "10.0.1.0/24" is a range; an interface has addresses'],
     ],
     [
+      'an empty list, which is not "any"',
+      '{ name: vm1, subnet: Subnet1, addresses: ^[] }',
+      [
+        'InvalidValue: networkInterfaces[0].addresses must hold at least one address; leave it out to take every address',
+      ],
+    ],
+    [
       'a bad address',
       '{ name: vm1, subnet: Subnet1, addresses: [^10.0.1.300] }',
       ['InvalidCIDRNotation: "10.0.1.300" is no IP address or prefix'],
