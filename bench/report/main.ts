@@ -82,9 +82,9 @@ function main(): void {
     targetSection({ inline, hotPath, matcher, memory, reload }),
     lossSection(comparisons),
   ];
-  mkdirSync(join(folder, 'report'), { recursive: true });
+  mkdirSync(join(folder, 'plots'), { recursive: true });
   for (const [name, chart] of Object.entries(charts)) {
-    writeFileSync(join(folder, 'report', `${name}.svg`), lineChart(chart));
+    writeFileSync(join(folder, 'plots', `${name}.svg`), lineChart(chart));
   }
   writeFileSync(join(folder, 'REPORT.md'), `${[...head, ...sections].join('\n\n')}\n`);
   process.stdout.write(

@@ -142,7 +142,7 @@ export function memorySection({ environment, rows }: MemoryResults): {
 } {
   const text = [
     '## Memory by flows',
-    '![memory by flows](report/memory-by-flows.svg)',
+    '![memory by flows](plots/memory-by-flows.svg)',
     measuredOn(
       environment,
       'node dist/bench/memory/main.js',
