@@ -19,6 +19,11 @@ export function outputFormat(text: string, allowed: readonly OutputFormat[]): Ou
 const STDOUT = 1;
 const STDERR = 2;
 
+/** Waits a millisecond, for a pipe that is full or empty for the moment. */
+export function sleepSync(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+}
+
 /**
  * Writes all of a text, also to a pipe that is full for the moment. A reader that went away (`nsgd flows | head`)
  * ends the process quietly, as it does for other tools.
@@ -32,7 +37,7 @@ function writeAll(descriptor: number, text: string): void {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EPIPE') process.exit(ExitCode.Ok);
       if (code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      sleepSync();
     }
   }
 }

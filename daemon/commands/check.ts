@@ -3,9 +3,9 @@
  */
 import type { Command } from 'commander';
 import { checkFile } from '../../src/policy/check-file.ts';
-import { diskFiles } from '../../src/policy/load.ts';
 import { formatProblem, hasErrors, type Problem } from '../../src/policy/problem.ts';
 import { ExitCode } from '../exit-code.ts';
+import { inputFiles } from '../input.ts';
 import { outputFormat, print, printError, printJson } from '../output.ts';
 
 interface CheckOptions {
@@ -14,7 +14,7 @@ interface CheckOptions {
 
 function check(files: readonly string[], options: CheckOptions): number {
   const format = outputFormat(options.output, ['table', 'json']);
-  const problems: Problem[] = files.flatMap((file) => checkFile(file, diskFiles));
+  const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles));
   if (format === 'json') printJson({ schema: 1, problems });
   else for (const problem of problems) print(formatProblem(problem));
   const isBad = hasErrors(problems);
@@ -29,7 +29,10 @@ export function addCheckCommand(program: Command): void {
     .description(
       'all problems of configurations and NSG files, with position; warns of rules without effect',
     )
-    .argument('<file...>', 'configurations (YAML or JSON) or NSGs as Azure exports them')
+    .argument(
+      '<file...>',
+      'configurations (YAML or JSON) or NSGs as Azure exports them; - for stdin',
+    )
     .option('-o, --output <format>', 'table or json', 'table')
     .action((files: string[], options: CheckOptions) => {
       process.exitCode = check(files, options);

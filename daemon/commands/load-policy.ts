@@ -1,14 +1,22 @@
 /**
  * Reading a configuration for a command: problems go to stderr, an invalid one ends the command with code 2.
  */
-import { type LoadedConfiguration, loadConfiguration } from '../../src/policy/load.ts';
+import {
+  type FileSource,
+  type LoadedConfiguration,
+  loadConfiguration,
+} from '../../src/policy/load.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
+import { inputFiles } from '../input.ts';
 import { printError } from '../output.ts';
 
-/** @throws CommandError (2) with every problem of every file, when there is an error among them */
-export function loadPolicy(file: string): LoadedConfiguration {
-  const result = loadConfiguration(file);
+/**
+ * @param file `-` for standard input, unless `files` are those of the disk alone
+ * @throws CommandError (2) with every problem of every file, when there is an error among them
+ */
+export function loadPolicy(file: string, files: FileSource = inputFiles): LoadedConfiguration {
+  const result = loadConfiguration(file, files);
   if (!result.ok) {
     throw new CommandError(ExitCode.Usage, result.problems.map(formatProblem).join('\n'));
   }

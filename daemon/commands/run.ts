@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import pino from 'pino';
+import { diskFiles } from '../../src/policy/load.ts';
 import type { Daemon } from '../daemon.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { loadPolicy } from './load-policy.ts';
@@ -27,7 +28,7 @@ function startError(error: unknown): unknown {
 
 /** A running daemon and its log. Its own failures leave nothing running. */
 async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.Logger }> {
-  const loaded = loadPolicy(options.config);
+  const loaded = loadPolicy(options.config, diskFiles);
   const { logLevel, wires } = loaded.configuration;
   if (wires.length === 0) {
     throw new CommandError(

@@ -1,11 +1,11 @@
 /**
  * `nsgd verify`: IP flow verify. One tuple from options, or many from a file, answered by the engine itself.
  */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Policy } from '../../src/engine/policy.ts';
 import { Explainer, type Explanation, type FlowTuple } from '../../src/policy/explain.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
+import { readInput } from '../input.ts';
 import { outputFormat, print, printError, printJson, printTable } from '../output.ts';
 import { parseAddress, parseDirection, parsePort, parseProtocol } from '../tuple.ts';
 import {
@@ -63,7 +63,7 @@ function tupleOfLine(line: string): FlowTuple {
 
 function readBatch(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readInput(file).toString('utf8');
   } catch (error) {
     throw new CommandError(ExitCode.Usage, `--batch ${file}: ${(error as Error).message}`);
   }
@@ -125,6 +125,12 @@ function policyOf(options: VerifyOptions): Policy {
 
 async function verify(options: VerifyOptions): Promise<number> {
   const format = outputFormat(options.output, ['table', 'json']);
+  if (options.live === true && options.config !== undefined) {
+    throw new CommandError(ExitCode.Usage, 'give --config FILE or --live, not both');
+  }
+  if (options.live === true && options.batch !== undefined) {
+    throw new CommandError(ExitCode.Usage, '--live answers one flow; give --batch with --config');
+  }
   if (options.batch !== undefined) {
     const policy = policyOf(options);
     return verifyBatch(new Explainer(policy, chooseNic(policy, options.nic)), options.batch);

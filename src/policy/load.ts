@@ -50,8 +50,8 @@ export interface FileSource {
 /** Service tag files by path. Reloading a policy finds the same file there, with the tags already parsed. */
 const tagFileCache = new Map<string, { version: string; result: ServiceTagFileResult }>();
 
-/** UTF-8, or UTF-16 where a byte order mark says so: what PowerShell's `>` writes. */
-function decodeText(bytes: Uint8Array): string {
+/** UTF-8, or UTF-16 where a byte order mark says so: what PowerShell's `>` writes. @throws Error for other bytes */
+export function decodeText(bytes: Uint8Array): string {
   const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
@@ -68,7 +68,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'too many symbolic links',
 };
 
-/** Files of this machine. */
+/** Regular files of this machine. */
 export const diskFiles: FileSource = {
   readText(path) {
     try {
@@ -106,11 +106,11 @@ function reasonOf(error: unknown): string {
 }
 
 /** The configuration of a file, with every file it names relative to its folder. */
-export function loadConfiguration(path: string): LoadResult {
+export function loadConfiguration(path: string, files: FileSource = diskFiles): LoadResult {
   const problems = new ProblemList();
-  const text = readText(path, diskFiles, problems, { file: path, line: 1, column: 1 });
+  const text = readText(path, files, problems, { file: path, line: 1, column: 1 });
   if (text === undefined) return { ok: false, problems: problems.sorted() };
-  return loadConfigurationText(text, path, diskFiles);
+  return loadConfigurationText(text, path, files);
 }
 
 /** The same from a text. `name` stands in positions and its folder is where other files are. */

@@ -2,7 +2,7 @@
  * The offline commands as processes: what goes to stdout, what to stderr, and the exit code.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -142,6 +142,16 @@ describe('verify', () => {
       /^nsgd: give --direction, --protocol, --local and --remote, or --batch FILE\n$/,
     ],
     ['no configuration', [...HTTP], /^nsgd: give --config FILE, or --live\n$/],
+    [
+      'a configuration and the daemon',
+      ['-c', FOUR, '--live', ...HTTP],
+      /^nsgd: give --config FILE or --live, not both\n$/,
+    ],
+    [
+      'many tuples for the daemon',
+      ['--live', '--batch', '-'],
+      /^nsgd: --live answers one flow; give --batch with --config\n$/,
+    ],
     [
       'no such interface',
       ['-c', FOUR, '--nic', 'vm11', ...HTTP],
@@ -292,6 +302,29 @@ describe('verify --batch', () => {
     const { status, stderr } = nsgd(['verify', '-c', FOUR, '--nic', 'vm1', '--batch', 'no-such']);
     expect(status).toBe(2);
     expect(stderr).toMatch(/^nsgd: --batch no-such: /);
+  });
+});
+
+describe('a configuration that is no regular file', () => {
+  const text = readFileSync(join(projectRoot, FOUR), 'utf8');
+
+  test.each(['-', '/dev/stdin'])('%s', (path) => {
+    expect(nsgd(['check', path], text)).toMatchObject({ status: 0, stdout: '' });
+    expect(nsgd(['verify', '-c', path, '--nic', 'vm1', ...HTTP], text).status).toBe(0);
+    expect(nsgd(['check', path], 'color: red\n')).toMatchObject({
+      status: 2,
+      stdout: expect.stringContaining(`${path}:1:1: UnknownProperty: `) as string,
+    });
+  });
+
+  test('a daemon has to read it again, so it refuses a pipe', () => {
+    const path = join(folder, 'pipe');
+    spawnSync('mkfifo', [path]);
+    const { status, stderr } = nsgd(['run', '-c', path]);
+    expect([status, stderr]).toEqual([
+      2,
+      `${path}:1:1: FileNotReadable: cannot read "${path}": it is no regular file\n`,
+    ]);
   });
 });
 
