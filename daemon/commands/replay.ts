@@ -84,15 +84,21 @@ function formatTime(milliseconds: number): string {
   return Number.isNaN(date.getTime()) ? '-' : date.toISOString();
 }
 
+/** JSON is one list, printed as it grows: `printListEnd` closes it. */
 function printPacket(report: PacketReport, format: OutputFormat): void {
   if (format !== 'table') {
-    print(JSON.stringify(report));
+    const opening = report.number === 1 ? '[' : ',';
+    print(`${format === 'json' ? opening : ''}${JSON.stringify(report)}`);
     return;
   }
   const { number, time, direction, access, reason, ruleName, protocol, source, destination } =
     report;
   const what = source === null ? '-' : `${protocol} ${source} > ${destination}`;
   print(`${number} ${time} ${direction} ${access} ${reason} ${ruleName ?? '-'} ${what}`);
+}
+
+function printListEnd(packets: number, format: OutputFormat): void {
+  if (format === 'json') print(packets === 0 ? '[]' : ']');
 }
 
 interface ReasonCount {
@@ -172,7 +178,13 @@ function summary(replay: Replay, nic: string): ReplaySummary {
   };
 }
 
-function printSummary(result: ReplaySummary): void {
+function printSummary(result: ReplaySummary, format: OutputFormat): void {
+  if (format === 'table') printTables(result);
+  else if (format === 'json') printJson(result);
+  else print(JSON.stringify(result));
+}
+
+function printTables(result: ReplaySummary): void {
   const { frames, forwarded, dropped, flows, reasons, rules } = result;
   print(
     `${frames} frames = ${forwarded} forwarded + ${dropped} dropped; ` +
@@ -200,7 +212,7 @@ function printSummary(result: ReplaySummary): void {
 
 function open(file: string): FrameSource {
   try {
-    return openCaptureFile(file);
+    return openCaptureFile(file === '-' ? '/dev/stdin' : file);
   } catch (error) {
     if (error instanceof CaptureFileError) throw new CommandError(ExitCode.Failed, error.message);
     throw new CommandError(ExitCode.Usage, `${file}: ${(error as Error).message}`);
@@ -233,12 +245,8 @@ function replayFile(file: string, options: ReplayCommandOptions): number {
   } finally {
     source.close();
   }
-  if (!options.perPacket) {
-    const result = summary(replay, nic.name);
-    if (format === 'table') printSummary(result);
-    else if (format === 'json') printJson(result);
-    else print(JSON.stringify(result));
-  }
+  if (options.perPacket) printListEnd(replay.frame.number, format);
+  else printSummary(summary(replay, nic.name), format);
   if (broken !== undefined) throw new CommandError(ExitCode.Failed, broken.message);
   return ExitCode.Ok;
 }
@@ -247,7 +255,7 @@ export function addReplayCommand(program: Command): void {
   program
     .command('replay')
     .description('a capture file through the whole stateful path: verdicts, flows, drop reasons')
-    .argument('<file>', 'capture file: pcap or pcapng, Ethernet')
+    .argument('<file>', 'capture file: pcap or pcapng, Ethernet; - for stdin')
     .requiredOption('-c, --config <file>', 'configuration')
     .option('--nic <name>', 'network interface whose rules judge; else the only one')
     .option('--per-packet', 'one line for each packet')

@@ -408,6 +408,7 @@ describe('replay', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(rows).toHaveLength(63);
+    expect(JSON.parse(nsgd([...args, '--per-packet', '-o', 'json']).stdout)).toEqual(rows);
     expect(rows[2]).toEqual({
       number: 3,
       time: '2025-10-09T08:53:20.080Z',
