@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { callControl } from '../control/client.ts';
 import type { FlowStatus } from '../status.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
-import { outputFormat, print, printJson, printTable } from '../output.ts';
+import { outputFormat, print, printError, printJson, printTable } from '../output.ts';
 import { withSocketOption } from './control-option.ts';
 
 interface FlowsOptions {
@@ -48,6 +48,9 @@ async function listFlows(options: FlowsOptions): Promise<number> {
         flow.rules.map((rule) => `${rule.networkSecurityGroup}/${rule.ruleName}`).join(' ') || '-',
       ]),
     );
+  }
+  if (flows.length > 0 && flows.length === Number(options.limit)) {
+    printError(`nsgd: only ${flows.length} shown; --limit gives more`);
   }
   return ExitCode.Ok;
 }

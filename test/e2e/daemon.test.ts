@@ -122,6 +122,10 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
       direction: 'Inbound',
       rules: [{ networkSecurityGroup: 'nsg', ruleName: 'securityRules/AllowHttp' }],
     });
+    expect(daemon.command('flows', '--limit', '1').stderr).toBe(
+      'nsgd: only 1 shown; --limit gives more\n',
+    );
+    expect(daemon.command('flows').stderr).toBe('');
     await internet().call('disconnect', { connection });
     expect(
       daemon.rules().find(({ ruleName }) => ruleName === 'securityRules/AllowHttp')?.hits,
