@@ -58,9 +58,10 @@ interface Row {
 
 /** The live records of a segment by key, read without the table. */
 function rowsOf(buffer: ArrayBuffer, maxFlows: number, now: number): Map<string, Row> {
-  const { words } = partsOf(buffer, 0, maxFlows);
+  const { header, words } = partsOf(buffer, 0, maxFlows);
+  const used = (header[Header.Fresh] ?? 0) * RECORD_WORDS;
   const rows = new Map<string, Row>();
-  for (let base = 0; base < words.length; base += RECORD_WORDS) {
+  for (let base = 0; base < used; base += RECORD_WORDS) {
     const word = words[base + Word.State] ?? 0;
     const state = word & Field.State;
     if (state === FlowState.Free) continue;
@@ -124,12 +125,19 @@ function randomCall(table: FlowTable, random: Random, now: number): void {
   else table.restamp(flow, random.uint32() | 0, random.uint32() | 0);
 }
 
+/** Memory of a segment that held other flows before, in every record. */
+function formerMemory(maxFlows: number): ArrayBuffer {
+  const former = newTable({ maxFlows });
+  for (let number = 0; number < maxFlows; number++) addFlow(former, 100 + number, 1000);
+  return bufferOf(former);
+}
+
 describe('killed between any two stores', () => {
   test.each([1, 3, 6, 8])('a table of %i flows', (maxFlows) => {
     const random = new Random();
     const log = new Log();
     recording.log = log;
-    const buffer = new ArrayBuffer(bytesFor(maxFlows));
+    const buffer = formerMemory(maxFlows);
     const table = FlowTable.create(buffer, 0, { maxFlows, seeds: [random.uint32(), 2] });
     recording.log = undefined;
     let now = 1000;
@@ -186,7 +194,7 @@ describe('killed between any two stores', () => {
     const random = new Random();
     const log = new Log();
     recording.log = log;
-    const buffer = new ArrayBuffer(bytesFor(maxFlows));
+    const buffer = formerMemory(maxFlows);
     const table = FlowTable.create(buffer, 0, { maxFlows, seeds: [random.uint32(), 2] });
     recording.log = undefined;
     for (let call = 0; call < 2000; call++) {
