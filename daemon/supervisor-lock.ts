@@ -16,8 +16,6 @@ import { join } from 'node:path';
 
 import { loadLibc } from './native/libc.ts';
 
-export const DEFAULT_RUNTIME_DIRECTORY = '/run/nsgd';
-const MEMORY_FILE_SYSTEM = '/dev/shm';
 /** statfs(2) f_type of tmpfs and ramfs. */
 const TMPFS_MAGIC = 0x01021994;
 const RAMFS_MAGIC = 0x858458f6;
@@ -35,38 +33,25 @@ export class RuntimeDirectoryError extends Error {
 
 export interface RuntimeDirectory {
   readonly path: string;
-  /** For the operator: another directory than asked for, or not memory. */
+  /** For the operator: it is not memory. */
   readonly warnings: readonly string[];
 }
 
 /**
  * Makes the runtime directory and checks it.
- * @param wanted undefined for the default, which falls back to a folder in /dev/shm where /run cannot be written
  * @throws RuntimeDirectoryError where it cannot be made, or others may write to it
  */
-export function prepareRuntimeDirectory(wanted?: string): RuntimeDirectory {
-  const warnings: string[] = [];
-  let path = wanted ?? DEFAULT_RUNTIME_DIRECTORY;
+export function prepareRuntimeDirectory(path: string): RuntimeDirectory {
   try {
     mkdirSync(path, { recursive: true, mode: 0o750 });
   } catch (error) {
-    if (wanted !== undefined) throw unfit(`cannot make ${path}`, error);
-    path = join(MEMORY_FILE_SYSTEM, `nsgd-${process.geteuid?.() ?? 0}`);
-    warnings.push(`${DEFAULT_RUNTIME_DIRECTORY} cannot be made (${codeOf(error)}); using ${path}`);
-    try {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-    } catch (fallbackError) {
-      throw unfit(`cannot make ${path}`, fallbackError);
-    }
+    throw unfit(`cannot make ${path}`, error);
   }
   checkDirectory(path);
-  const type = statfsSync(path).type;
-  if (type !== TMPFS_MAGIC && type !== RAMFS_MAGIC) {
-    warnings.push(
-      `${path} is not on tmpfs: the flow table and the counters will be written to its disk`,
-    );
-  }
-  return { path, warnings };
+  const { type } = statfsSync(path);
+  const isMemory = type === TMPFS_MAGIC || type === RAMFS_MAGIC;
+  const warning = `${path} is not on tmpfs: the flow table and the counters will be written to its disk`;
+  return { path, warnings: isMemory ? [] : [warning] };
 }
 
 function checkDirectory(path: string): void {

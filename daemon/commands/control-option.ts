@@ -1,15 +1,14 @@
 /**
  * What the commands that ask the running daemon share: the socket option and the reading of answers.
  */
-import { join } from 'node:path';
 import type { Command } from 'commander';
+import { controlSocketIn, DEFAULT_RUNTIME_DIRECTORY } from '../../src/policy/settings.ts';
 import { callControl } from '../control/client.ts';
-import { CONTROL_SOCKET_NAME } from '../control/socket-path.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 
 /** Adds `--socket`; the environment variable serves people who run several daemons. */
 export function withSocketOption(command: Command): Command {
-  const path = process.env['NSGD_SOCKET'] ?? join('/run/nsgd', CONTROL_SOCKET_NAME);
+  const path = process.env['NSGD_SOCKET'] ?? controlSocketIn(DEFAULT_RUNTIME_DIRECTORY);
   return command.option('--socket <path>', 'control socket of the daemon', path);
 }
 

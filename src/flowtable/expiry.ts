@@ -18,12 +18,6 @@ export const FlowList = Object.freeze({
   Closed: 3,
 } as const);
 
-export const FLOW_LIST_NAMES: readonly string[] = Object.freeze([
-  'unreplied',
-  'established',
-  'closing',
-  'closed',
-]);
 export const FLOW_LISTS = 4;
 
 /**

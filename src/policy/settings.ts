@@ -5,6 +5,13 @@
 import { z } from 'zod';
 import type { LinkPolicy } from '../engine/policy.ts';
 
+export const DEFAULT_RUNTIME_DIRECTORY = '/run/nsgd';
+
+/** The control socket of a daemon whose configuration names none. */
+export function controlSocketIn(runtimeDirectory: string): string {
+  return `${runtimeDirectory.replace(/\/+$/, '')}/control.sock`;
+}
+
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 const DURATION_SECONDS_MAX = 86_400;
 /** Azure's "a few minutes", made exact (spec/azure-nsg-facts.md 1.5). */
@@ -165,7 +172,7 @@ export function settingsOf(written: WrittenSettings): Settings {
   const minutes = flowTimeoutInMinutes === undefined ? undefined : flowTimeoutInMinutes * 60;
   const idle = flowTable?.idleTimeout;
   const listen = written.metrics?.listen ?? '127.0.0.1:9469';
-  const runtimeDirectory = written.runtimeDirectory ?? '/run/nsgd';
+  const runtimeDirectory = written.runtimeDirectory ?? DEFAULT_RUNTIME_DIRECTORY;
   return {
     flowTable: {
       maxFlows: flowTable?.maxFlows ?? 1_048_576,
@@ -178,8 +185,7 @@ export function settingsOf(written: WrittenSettings): Settings {
       isLinkLocalForwarded: written.link?.forwardLinkLocal ?? false,
       isTcpPickupLoose: written.tcp?.pickup === 'loose',
     },
-    controlSocket:
-      written.control?.socket ?? `${runtimeDirectory.replace(/\/+$/, '')}/control.sock`,
+    controlSocket: written.control?.socket ?? controlSocketIn(runtimeDirectory),
     runtimeDirectory,
     flowLogs:
       flowLogs === undefined

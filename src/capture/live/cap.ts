@@ -31,9 +31,6 @@ const ETHERNET = 'ETHERNET';
 /** cap captures at most 65,535 bytes of a frame. */
 const RECEIVE_BUFFER_BYTES = 65_536;
 
-/** Kernel ring per interface. With offloads off a slot is about 1,600 bytes, so this holds some 21,000 frames. */
-export const DEFAULT_RING_BYTES = 32 * 1024 * 1024;
-
 /** Frames and drops since the last reading. */
 export interface PacketStatistics {
   /** Frames that came to the socket, drops included. */
