@@ -3,6 +3,7 @@
  * printed as it came.
  */
 import { IpProtocol, type Packet } from '../src/capture/packet.ts';
+import { type AddressWords, ipv6OfWords } from '../src/engine/address-set.ts';
 import { formatIpv4, formatIpv6 } from '../src/policy/address.ts';
 
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -21,12 +22,8 @@ export function ipProtocolName(protocol: number): string {
 }
 
 /** One address from its four words; `isIpv4` says that only the last counts. */
-export function formatWords(
-  isIpv4: boolean,
-  [w0, w1, w2, w3]: readonly [number, number, number, number],
-): string {
-  if (isIpv4) return formatIpv4(w3 >>> 0);
-  return formatIpv6([w0, w1, w2, w3].reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n));
+export function formatWords(isIpv4: boolean, words: Readonly<AddressWords>): string {
+  return isIpv4 ? formatIpv4(words[3] >>> 0) : formatIpv6(ipv6OfWords(words));
 }
 
 /** `10.0.1.4:80`, `[fd00::4]:80`, or the address alone. */

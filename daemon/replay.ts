@@ -11,7 +11,7 @@ import { PolicyImage } from '../src/engine/image.ts';
 import { Pipeline } from '../src/engine/pipeline.ts';
 import type { NicPolicy, Policy } from '../src/engine/policy.ts';
 import { FIRST_DROP, Reason, REASON_LIMIT } from '../src/engine/reason.ts';
-import { hasIpv4, hasIpv6, isEmpty } from '../src/engine/address-set.ts';
+import { hasIpv4, hasIpv6, ipv6OfWords, isEmpty } from '../src/engine/address-set.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
 import { FragmentTable } from '../src/flowtable/fragments.ts';
 import { FlowTable } from '../src/flowtable/table.ts';
@@ -133,7 +133,7 @@ export class Replay {
     if (this.#probe.ipVersion === 4) {
       return isEmpty(addresses) ? isPrivate4(w3 >>> 0) : hasIpv4(addresses, w3 >>> 0);
     }
-    const address = [w0, w1, w2, w3].reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
+    const address = ipv6OfWords([w0, w1, w2, w3]);
     return isEmpty(addresses) ? isPrivate6(address) : hasIpv6(addresses, address);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * What `status`, `rules` and `flows` show, as plain data: the JSON of the control socket, version 1.
  */
-import { InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
+import type { AddressWords } from '../src/engine/address-set.ts';
+import { type Counters, InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
@@ -9,7 +10,7 @@ import type { FlowView } from '../src/flowtable/view.ts';
 import type { MetricsSource } from './metrics.ts';
 import type { Readiness } from './metrics-pages.ts';
 import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
-import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
+import { type CountedPolicy, countedRules, interfacesOf, type WireView } from './wire-view.ts';
 
 export interface InterfaceStatus {
   readonly name: string;
@@ -59,8 +60,8 @@ export interface DaemonStatus {
   readonly wires: readonly WireStatus[];
 }
 
-export interface RuleStatus {
-  readonly wire: string;
+/** What a rule did. */
+export interface RuleCounts {
   readonly networkSecurityGroup: string;
   readonly direction: 'Inbound' | 'Outbound';
   readonly priority: number;
@@ -69,6 +70,10 @@ export interface RuleStatus {
   readonly hits: number;
   readonly packets: number;
   readonly bytes: number;
+}
+
+export interface RuleStatus extends RuleCounts {
+  readonly wire: string;
 }
 
 export interface FlowRule {
@@ -113,10 +118,11 @@ function interfaceStatuses(wire: WireView): InterfaceStatus[] {
   }));
 }
 
-function reasonStatuses(wire: WireView): ReasonStatus[] {
+/** Only reasons that occurred. */
+export function reasonStatuses(counters: Counters): ReasonStatus[] {
   return reasonNames.flatMap((reason, number) => {
-    const inbound = wire.counters.reasonFrames(0, number);
-    const outbound = wire.counters.reasonFrames(1, number);
+    const inbound = counters.reasonFrames(0, number);
+    const outbound = counters.reasonFrames(1, number);
     if (inbound + outbound === 0) return [];
     return [{ reason, access: number < FIRST_DROP ? 'Allow' : 'Deny', inbound, outbound } as const];
   });
@@ -135,7 +141,7 @@ function wireStatus(wire: WireView): WireStatus {
     activeGeneration: wire.page.activeGeneration,
     flows: { live: wire.flows.size, limit: wire.flows.maxFlows },
     interfaces: interfaceStatuses(wire),
-    reasons: reasonStatuses(wire),
+    reasons: reasonStatuses(wire.counters),
   };
 }
 
@@ -157,46 +163,47 @@ export function daemonStatus(
   };
 }
 
-/** Every rule of every list in force, in evaluation order. */
+/** Every rule of the lists, in evaluation order. */
+export function ruleCounts(policy: CountedPolicy, counters: Counters): RuleCounts[] {
+  return countedRules(policy).map(({ list, rule, slot }) => ({
+    networkSecurityGroup: list.owner,
+    direction: DIRECTIONS[list.direction],
+    priority: rule.priority,
+    ruleName: printedRuleName(rule),
+    access: rule.access === 1 ? 'Allow' : 'Deny',
+    hits: counters.rule(slot, RuleCounter.Hits),
+    packets: counters.rule(slot, RuleCounter.Packets),
+    bytes: counters.rule(slot, RuleCounter.Bytes),
+  }));
+}
+
+/** Every rule in force on every wire. */
 export function ruleStatuses(wires: readonly WireView[]): RuleStatus[] {
   return wires.flatMap((wire) =>
-    countedRules(wire).map(({ list, rule, slot }) => ({
-      wire: wire.name,
-      networkSecurityGroup: list.owner,
-      direction: DIRECTIONS[list.direction],
-      priority: rule.priority,
-      ruleName: printedRuleName(rule),
-      access: rule.access === 1 ? ('Allow' as const) : ('Deny' as const),
-      hits: wire.counters.rule(slot, RuleCounter.Hits),
-      packets: wire.counters.rule(slot, RuleCounter.Packets),
-      bytes: wire.counters.rule(slot, RuleCounter.Bytes),
-    })),
+    ruleCounts(wire, wire.counters).map((counts) => ({ wire: wire.name, ...counts })),
   );
 }
 
-type Words = readonly [number, number, number, number];
+function wordsOf(read: (word: number) => number): AddressWords {
+  return [read(0), read(1), read(2), read(3)];
+}
 
 function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
   const { flows } = wire;
   const isIpv4 = flows.ipVersion(flow) === 4;
-  const words = (read: (flow: FlowIndex, word: number) => number): Words =>
-    [0, 1, 2, 3].map((word) => read(flow, word)) as unknown as Words;
-  const local = formatWords(
-    isIpv4,
-    words((index, word) => flows.local(index, word)),
-  );
-  const remote = formatWords(
-    isIpv4,
-    words((index, word) => flows.remote(index, word)),
-  );
+  const local = wordsOf((word) => flows.local(flow, word));
+  const remote = wordsOf((word) => flows.remote(flow, word));
   const protocol = flows.protocol(flow);
   const hasPorts = protocol === 6 || protocol === 17;
   return {
     wire: wire.name,
     protocol: ipProtocolName(protocol),
     direction: flows.opener(flow) === 0 ? 'Inbound' : 'Outbound',
-    local: formatEndpoint(local, hasPorts ? flows.localPort(flow) : undefined),
-    remote: formatEndpoint(remote, hasPorts ? flows.remotePort(flow) : undefined),
+    local: formatEndpoint(formatWords(isIpv4, local), hasPorts ? flows.localPort(flow) : undefined),
+    remote: formatEndpoint(
+      formatWords(isIpv4, remote),
+      hasPorts ? flows.remotePort(flow) : undefined,
+    ),
     vlans: [flows.vlanOuter(flow), flows.vlanInner(flow)].filter((vlan) => vlan !== 0),
     state: FLOW_STATE_NAMES[flows.state(flow)] ?? 'UNKNOWN',
     idleSeconds: flows.idle(flow, wire.page.clockSeconds),

@@ -8,7 +8,14 @@ import type { NicPolicy, PolicyRule, RuleList } from '../src/engine/policy.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
 
-export interface WireView {
+/** A compiled policy with the names of its counters. */
+export interface CountedPolicy {
+  readonly registry: PolicyRegistry;
+  readonly lists: readonly RuleList[];
+}
+
+/** `lists` are of the policy in force. */
+export interface WireView extends CountedPolicy {
   readonly name: string;
   readonly outside: string;
   readonly inside: string;
@@ -17,9 +24,7 @@ export interface WireView {
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;
-  readonly registry: PolicyRegistry;
   /** Of the policy in force. */
-  readonly lists: readonly RuleList[];
   readonly nics: readonly NicPolicy[];
   /** True while a data plane runs, both links are up and it enforces the wanted policy. */
   readonly isReady: boolean;
@@ -46,11 +51,11 @@ export interface CountedRule {
  * The rules in force in evaluation order, each counter once: NICs with different platform rules share the counters of
  * those that they have in common.
  */
-export function countedRules(wire: WireView): CountedRule[] {
+export function countedRules({ lists, registry }: CountedPolicy): CountedRule[] {
   const seen = new Set<number>();
-  return wire.lists.flatMap((list) =>
+  return lists.flatMap((list) =>
     list.rules.flatMap((rule) => {
-      const slot = wire.registry.rules.slotOf(ruleSlotName(list, rule));
+      const slot = registry.rules.slotOf(ruleSlotName(list, rule));
       if (slot < 0 || seen.has(slot)) return [];
       seen.add(slot);
       return [{ list, rule, slot }];

@@ -6,11 +6,10 @@ import { openCaptureFile } from '../../src/capture/capture-file.ts';
 import { CaptureFileError } from '../../src/capture/capture-file-error.ts';
 import type { FrameSource } from '../../src/capture/frame.ts';
 import { linkTypeName } from '../../src/capture/link-type.ts';
-import { InterfaceCounter, RuleCounter } from '../../src/engine/counters.ts';
-import { ruleSlotName } from '../../src/engine/image-compile.ts';
+import { InterfaceCounter } from '../../src/engine/counters.ts';
 import { NO_RULE } from '../../src/engine/evaluate.ts';
 import { printedRuleName } from '../../src/engine/policy.ts';
-import { FIRST_DROP, Reason, reasonNames } from '../../src/engine/reason.ts';
+import { Reason, reasonNames } from '../../src/engine/reason.ts';
 import { FlowStat } from '../../src/flowtable/segment.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { ipProtocolName, packetEndpoints } from '../packet-text.ts';
@@ -23,8 +22,10 @@ import {
   printTable,
 } from '../output.ts';
 import { Replay, type ReplayedFrame } from '../replay.ts';
+import { type ReasonStatus, reasonStatuses, type RuleCounts, ruleCounts } from '../status.ts';
 import { findNic } from './find-nic.ts';
 import { loadPolicy } from './load-policy.ts';
+import { printReasons } from './print-reasons.ts';
 
 interface ReplayCommandOptions {
   readonly config: string;
@@ -101,22 +102,6 @@ function printListEnd(packets: number, format: OutputFormat): void {
   if (format === 'json') print(packets === 0 ? '[]' : ']');
 }
 
-interface ReasonCount {
-  readonly reason: string;
-  readonly access: 'Allow' | 'Deny';
-  readonly inbound: number;
-  readonly outbound: number;
-}
-
-interface RuleCount {
-  readonly networkSecurityGroup: string;
-  readonly direction: 'Inbound' | 'Outbound';
-  readonly ruleName: string;
-  readonly hits: number;
-  readonly packets: number;
-  readonly bytes: number;
-}
-
 interface ReplaySummary {
   readonly networkInterface: string;
   readonly frames: number;
@@ -124,43 +109,9 @@ interface ReplaySummary {
   readonly forwarded: number;
   readonly dropped: number;
   readonly flows: { readonly live: number; readonly opened: number };
-  readonly reasons: readonly ReasonCount[];
-  readonly rules: readonly RuleCount[];
-}
-
-function reasonCounts(replay: Replay): ReasonCount[] {
-  return reasonNames.flatMap((reason, number) => {
-    if (replay.frames(number) === 0) return [];
-    return [
-      {
-        reason,
-        access: number < FIRST_DROP ? ('Allow' as const) : ('Deny' as const),
-        inbound: replay.counters.reasonFrames(0, number),
-        outbound: replay.counters.reasonFrames(1, number),
-      },
-    ];
-  });
-}
-
-function ruleCounts(replay: Replay): RuleCount[] {
-  const { lists, registry } = replay.compiled;
-  return lists.flatMap((list) =>
-    list.rules.flatMap((rule) => {
-      const slot = registry.rules.slotOf(ruleSlotName(list, rule));
-      const hits = replay.counters.rule(slot, RuleCounter.Hits);
-      if (hits === 0) return [];
-      return [
-        {
-          networkSecurityGroup: list.owner,
-          direction: DIRECTIONS[list.direction],
-          ruleName: printedRuleName(rule),
-          hits,
-          packets: replay.counters.rule(slot, RuleCounter.Packets),
-          bytes: replay.counters.rule(slot, RuleCounter.Bytes),
-        },
-      ];
-    }),
-  );
+  readonly reasons: readonly ReasonStatus[];
+  /** Only rules that were hit. */
+  readonly rules: readonly RuleCounts[];
 }
 
 function summary(replay: Replay, nic: string): ReplaySummary {
@@ -173,8 +124,8 @@ function summary(replay: Replay, nic: string): ReplaySummary {
     forwarded: replay.total(true),
     dropped: replay.total(false),
     flows: { live: flows.size, opened: flows.stat(FlowStat.Inserts) },
-    reasons: reasonCounts(replay),
-    rules: ruleCounts(replay),
+    reasons: reasonStatuses(counters),
+    rules: ruleCounts(replay.compiled, counters).filter((rule) => rule.hits > 0),
   };
 }
 
@@ -191,10 +142,7 @@ function printTables(result: ReplaySummary): void {
       `${flows.opened} flows opened, ${flows.live} live at the end`,
   );
   print('');
-  printTable(
-    ['reason', 'access', 'inbound', 'outbound'],
-    reasons.map((row) => [row.reason, row.access, String(row.inbound), String(row.outbound)]),
-  );
+  printReasons(reasons);
   if (rules.length === 0) return;
   print('');
   printTable(

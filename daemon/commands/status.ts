@@ -6,6 +6,7 @@ import type { DaemonStatus } from '../status.ts';
 import { ExitCode } from '../exit-code.ts';
 import { outputFormat, print, printJson, printTable } from '../output.ts';
 import { askDaemon, withSocketOption } from './control-option.ts';
+import { printReasons } from './print-reasons.ts';
 
 interface StatusOptions {
   readonly socket: string;
@@ -42,15 +43,7 @@ function printStatus(status: DaemonStatus): void {
     );
     if (wire.reasons.length === 0) continue;
     print('');
-    printTable(
-      ['reason', 'access', 'inbound', 'outbound'],
-      wire.reasons.map((row) => [
-        row.reason,
-        row.access,
-        String(row.inbound),
-        String(row.outbound),
-      ]),
-    );
+    printReasons(wire.reasons);
   }
 }
 

@@ -121,3 +121,15 @@ export function hasIpv4(set: AddressSet, address: number): boolean {
 export function hasIpv6(set: AddressSet, address: bigint): boolean {
   return set.ipv6.some(([low, high]) => low <= address && address <= high);
 }
+
+/** Four signed 32-bit words, most significant first, as packets and tables hold addresses. */
+export type AddressWords = [number, number, number, number];
+
+export function ipv6Words(address: bigint): AddressWords {
+  const word = (shift: bigint): number => Number((address >> shift) & 0xffff_ffffn) | 0;
+  return [word(96n), word(64n), word(32n), word(0n)];
+}
+
+export function ipv6OfWords(words: Readonly<AddressWords>): bigint {
+  return words.reduce((address, word) => (address << 32n) | BigInt(word >>> 0), 0n);
+}

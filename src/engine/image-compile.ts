@@ -1,7 +1,7 @@
 /**
  * Policy to image. Cold: runs in the control process (and in the offline commands) beside the policy in force.
  */
-import { isEmpty } from './address-set.ts';
+import { type AddressWords, ipv6Words, isEmpty } from './address-set.ts';
 import { compileRules } from './compile.ts';
 import {
   ADDRESS_WORDS,
@@ -72,17 +72,12 @@ export interface CompiledImage {
 }
 
 /** The address words of one IPv4 address as they stand in tables and flow keys: IPv4-mapped (RFC 4291 2.5.5.2). */
-function ipv4Words(address: number): [number, number, number, number] {
+function ipv4Words(address: number): AddressWords {
   return [0, 0, 0xffff, address | 0];
 }
 
-function ipv6Words(address: bigint): [number, number, number, number] {
-  const word = (shift: bigint): number => Number((address >> shift) & 0xffff_ffffn) | 0;
-  return [word(96n), word(64n), word(32n), word(0n)];
-}
-
 /** Every single address of a NIC. @throws RangeError over `MAX_ADDRESSES` */
-function* addressesOf(nic: NicPolicy): Generator<[number, number, number, number]> {
+function* addressesOf(nic: NicPolicy): Generator<AddressWords> {
   for (const [low, high] of nic.addresses.ipv4) {
     if (high - low >= MAX_ADDRESSES)
       throw new RangeError(`${nic.name} has more than ${MAX_ADDRESSES} addresses`);
@@ -101,7 +96,7 @@ function addressTable(nics: readonly NicPolicy[]): {
   entries: number;
   longest: number;
 } {
-  const rows: [readonly [number, number, number, number], number][] = [];
+  const rows: [AddressWords, number][] = [];
   for (const [index, nic] of nics.entries()) {
     for (const words of addressesOf(nic)) rows.push([words, index]);
     if (rows.length > MAX_ADDRESSES)

@@ -9,7 +9,7 @@ import { PolicyImage } from '../engine/image.ts';
 import { type NicPolicy, type Policy, printedRuleName, type RuleList } from '../engine/policy.ts';
 import { FIRST_DROP } from '../engine/reason.ts';
 import { Access } from '../engine/rule.ts';
-import { hasIpv4, hasIpv6, isEmpty } from '../engine/address-set.ts';
+import { type AddressWords, hasIpv4, hasIpv6, ipv6Words, isEmpty } from '../engine/address-set.ts';
 
 /** An address of either family: IPv4 as an unsigned number, IPv6 as an unsigned 128-bit integer. */
 export type Address = number | bigint;
@@ -59,10 +59,8 @@ function fillPacket(packet: Packet, tuple: FlowTuple): void {
   packet.dstPort = packet.hasPorts ? (isInbound ? tuple.localPort : tuple.remotePort) : 0;
 }
 
-function words(address: Address): [number, number, number, number] {
-  if (typeof address === 'number') return [0, 0, 0, address | 0];
-  const word = (shift: bigint): number => Number((address >> shift) & 0xffff_ffffn) | 0;
-  return [word(96n), word(64n), word(32n), word(0n)];
+function words(address: Address): AddressWords {
+  return typeof address === 'bigint' ? ipv6Words(address) : [0, 0, 0, address | 0];
 }
 
 export class Explainer {
