@@ -125,7 +125,10 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
     // Another daemon on the same interfaces has such a program.
     const other = new Lab();
     const first = await TestDaemon.start(other, filter, configuration());
-    const starting = TestDaemon.start(lab, filter, configuration());
+    // Beside the first, so without its metrics port.
+    const starting = TestDaemon.start(lab, filter, (settings) =>
+      configuration()({ ...settings, metrics: { listen: 'off' } }),
+    );
     await sleep(3000);
     expect(await first.process.stop()).toBe('exit 0');
     const daemon = await starting;
