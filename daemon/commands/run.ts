@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import pino from 'pino';
 import { diskFiles } from '../../src/policy/load.ts';
 import type { Daemon } from '../daemon.ts';
+import { ownMissingCapabilities } from '../capabilities.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { loadPolicy } from './load-policy.ts';
 
@@ -17,10 +18,7 @@ function startError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const code = 'code' in error ? String(error.code) : '';
   if (code === 'EACCES' || code === 'EPERM') {
-    return new CommandError(
-      ExitCode.PermissionDenied,
-      `${error.message}; nsgd run needs CAP_NET_RAW and CAP_NET_ADMIN`,
-    );
+    return new CommandError(ExitCode.PermissionDenied, error.message);
   }
   if (code === '') return error;
   return new CommandError(ExitCode.Failed, error.message);
@@ -34,6 +32,13 @@ async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.L
     throw new CommandError(
       ExitCode.Usage,
       `${options.config}: there are no wires, so there is nothing to run`,
+    );
+  }
+  const missing = ownMissingCapabilities();
+  if (missing.length > 0) {
+    throw new CommandError(
+      ExitCode.PermissionDenied,
+      `${missing.join(' and ')} needed: run it as root`,
     );
   }
   // Lines are written at once: what was logged before a crash is what explains it.

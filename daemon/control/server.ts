@@ -29,6 +29,18 @@ export interface ReloadResult {
   readonly problems: readonly Problem[];
 }
 
+/** All there is, for who asks for something else. */
+const REQUESTS = [
+  'GET /v1/status',
+  'GET /v1/rules',
+  'GET /v1/flows?limit=N',
+  'POST /v1/verify',
+  'POST /v1/reload',
+  'GET /metrics',
+  'GET /-/healthy',
+  'GET /-/ready',
+];
+
 /** What the socket can ask the daemon. */
 export interface ControlHandler {
   status(): unknown;
@@ -155,7 +167,7 @@ export class ControlServer {
       }
       default:
         return sendJson(response, 404, {
-          error: `there is no ${request.method ?? ''} ${url.pathname}`,
+          error: `there is no ${request.method ?? ''} ${url.pathname}; there are ${REQUESTS.join(', ')}`,
         });
     }
   }
