@@ -235,13 +235,16 @@ describe('the flow of a quoted packet', () => {
       }
     },
   );
-  test('the VLAN is that of the error', () => {
-    const quoted = udp(LOCAL, 4000, REMOTE, 53);
-    const tagged = { ...quoted, vlans: [{ vid: 7 }] };
-    const error = errorAbout(quoted, 3, LOCAL, { vlans: [{ vid: 7 }] });
-    expect(quotedKey(error, INBOUND)).toBe(key(tagged, OUTBOUND));
-    expect(quotedKey(error, INBOUND)).not.toBe(key(quoted, OUTBOUND));
-  });
+  test.each([[[{ vid: 7 }]], [[{ vid: 7 }, { vid: 4095 }]]])(
+    "VLANs are the error's: %o",
+    (vlans) => {
+      const quoted = udp(LOCAL, 4000, REMOTE, 53);
+      const tagged = { ...quoted, vlans };
+      const error = errorAbout(quoted, 3, LOCAL, { vlans });
+      expect(quotedKey(error, INBOUND)).toBe(key(tagged, OUTBOUND));
+      expect(quotedKey(error, INBOUND)).not.toBe(key(quoted, OUTBOUND));
+    },
+  );
   test.each([
     ['IPv4, 7 bytes of UDP', udp(LOCAL, 4000, REMOTE, 53), 3, 27],
     ['IPv4, 7 bytes of TCP', tcp(LOCAL, 4000, REMOTE, 53), 3, 27],

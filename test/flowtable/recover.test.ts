@@ -1,6 +1,11 @@
 import { describe, expect, test, vi } from 'vitest';
 import { IpProtocol, Packet, TcpFlag } from '../../src/capture/packet.ts';
-import { DEFAULT_TIMEOUTS, FlowList, LIST_OF_STATE } from '../../src/flowtable/expiry.ts';
+import {
+  DEFAULT_TIMEOUTS,
+  FlowList,
+  LIST_OF_STATE,
+  MAX_TIMEOUT,
+} from '../../src/flowtable/expiry.ts';
 import { FlowKey, flowKey } from '../../src/flowtable/key.ts';
 import {
   Field,
@@ -306,6 +311,7 @@ describe('damaged memory', () => {
       expect(inconsistencies(recovered, 1000), `seed ${random.seed}`).toEqual([]);
       for (let list = 0; list < 4; list++) {
         expect(recovered.timeoutOf(list)).toBeGreaterThan(0);
+        expect(recovered.timeoutOf(list)).toBeLessThanOrEqual(MAX_TIMEOUT);
       }
       for (let call = 0; call < 100; call++) randomCall(recovered, random, 1000 + call);
       expect(inconsistencies(recovered, 1100), `seed ${random.seed}`).toEqual([]);
@@ -508,5 +514,15 @@ describe('what is no flow table', () => {
     const buffer = new ArrayBuffer(byteLength);
     expect(FlowTable.attach(buffer, offset, 5).ok).toBe(false);
     expect(FlowView.open(buffer, offset).ok).toBe(false);
+  });
+
+  test('a table that was moved to an offset that is not aligned', () => {
+    const bytes = new Uint8Array(bufferOf(newTable()));
+    const buffer = new ArrayBuffer(bytes.length + 8);
+    new Uint8Array(buffer).set(bytes, 4);
+    expect(FlowTable.attach(buffer, 4, 5).ok).toBe(false);
+    expect(FlowView.open(buffer, 4).ok).toBe(false);
+    new Uint8Array(buffer).set(bytes, 8);
+    expect(FlowTable.attach(buffer, 8, 5).ok).toBe(true);
   });
 });
