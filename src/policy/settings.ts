@@ -71,7 +71,7 @@ export function oneOf<const T extends readonly [string, ...string[]]>(
 export const flowTableSchema = z.strictObject({
   maxFlows: z
     .int()
-    .min(1024, { error: 'must be at least 1024' })
+    .min(1, { error: 'must be at least 1' })
     .max(16_777_216, { error: 'must be at most 16777216' })
     .optional()
     .describe('Flows remembered at once; 96 bytes of memory each. Default 1048576'),

@@ -347,8 +347,8 @@ describe('settings', () => {
   test.each([
     [
       'too few flows',
-      'flowTable: { maxFlows: ^1000 }',
-      ['InvalidValue: flowTable.maxFlows must be at least 1024'],
+      'flowTable: { maxFlows: ^0 }',
+      ['InvalidValue: flowTable.maxFlows must be at least 1'],
     ],
     [
       'too many flows',
