@@ -122,7 +122,7 @@ export class FlowTable extends FlowView {
 
   /**
    * The table that a former process left in `buffer`, whichever store it was killed at. Only the records are trusted,
-   * and each only when it makes sense; everything else is made anew from them in one pass (about 0.2 s for a million
+   * and each only when it makes sense; everything else is made anew from them in one pass (about 0.5 s for a million
    * flows). Statistics and timeouts stay. Never hangs or throws, whatever the bytes.
    * @param now on the former process's clock
    */
