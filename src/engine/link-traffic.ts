@@ -19,9 +19,9 @@ const LOOPBACK_BYTE = 127;
 const CLASS_E_FIRST_BYTE = 240;
 const MULTICAST_FIRST_BYTE = 224;
 
-/** ND message types (RFC 4861 section 4) and the hop limit that proves the sender is on the link. */
+/** ND message types but redirect, which the rules judge as they do IPv4's (RFC 4861 section 4), and the hop limit that proves the sender is on the link. */
 const ND_FIRST = 133;
-const ND_LAST = 137;
+const ND_LAST = 136;
 const ND_HOP_LIMIT = 255;
 /** MLD (RFC 2710 section 3, RFC 3810 section 5): hop limit 1, link-local or unspecified source. */
 const MLD_FIRST = 130;

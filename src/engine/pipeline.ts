@@ -161,10 +161,7 @@ export class Pipeline {
     flowKey(packet, direction, this.#key);
     const flow = flows.find(this.#key, this.#seconds);
     if (flow === NO_FLOW) return this.#rules(nic, direction);
-    if (flows.generation(flow) !== this.#image.generation && !this.#isStillAllowed(nic, flow)) {
-      flows.remove(flow, RemoveReason.Flushed);
-      return this.#rules(nic, direction);
-    }
+    if (!this.#isInForce(nic, flow)) return this.#rules(nic, direction);
     const code = track(flows, flow, packet, direction, this.#seconds);
     if (code === PASS) {
       this.flow = flow;
@@ -218,6 +215,14 @@ export class Pipeline {
     return this.#image.isTcpPickupLoose || this.#seconds < this.#looseUntil;
   }
 
+  /** Whether the policy still admits a flow; one that it does not is removed. */
+  #isInForce(nic: number, flow: FlowIndex): boolean {
+    if (this.#flows.generation(flow) === this.#image.generation) return true;
+    if (this.#isStillAllowed(nic, flow)) return true;
+    this.#flows.remove(flow, RemoveReason.Flushed);
+    return false;
+  }
+
   /** Judges a flow of an older policy anew when its NIC asks for that; else it goes on as it is. */
   #isStillAllowed(nic: number, flow: FlowIndex): boolean {
     if (!this.#image.isFlushing(nic)) return true;
@@ -234,7 +239,7 @@ export class Pipeline {
     if (isHostAdvice(this.packet)) return this.#askRules(nic, direction);
     if (quotedFlowKey(this.packet, direction, this.#key) === 0) return R.IcmpNoFlow;
     const flow = this.#flows.find(this.#key, this.#seconds);
-    if (flow === NO_FLOW) return R.IcmpNoFlow;
+    if (flow === NO_FLOW || !this.#isInForce(nic, flow)) return R.IcmpNoFlow;
     if (!isQuotePlausible(this.#flows, flow, this.packet, direction)) return R.IcmpNoFlow;
     this.flow = flow;
     return R.Related;

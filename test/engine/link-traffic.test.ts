@@ -15,7 +15,7 @@ function packetBetween(src: string, dst: string): Packet {
   return packet;
 }
 
-const ND = new Set([133, 134, 135, 136, 137]);
+const ND = new Set([133, 134, 135, 136]);
 const MLD = new Set([130, 131, 132, 143]);
 
 describe('ICMPv6', () => {
