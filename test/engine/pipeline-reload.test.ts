@@ -3,7 +3,7 @@
  * `flushConnection` judges the live ones again.
  */
 import { describe, expect, test } from 'vitest';
-import type { FrameSpec } from '../helpers/frames.ts';
+import { buildFrame, buildIcmpError, type FrameSpec } from '../helpers/frames.ts';
 import {
   LOCAL,
   PipelineRig,
@@ -75,6 +75,23 @@ describe('without flushConnection', () => {
 
 describe('with flushConnection', () => {
   const before: RigPolicy = { nic: [ALLOW_HTTP, ALLOW_DNS], flush: true };
+
+  test('the rule removed: an ICMP error about the flow does not pass either', () => {
+    const rig = new PipelineRig(before);
+    const query = udp(`${REMOTE}:5000`, `${LOCAL}:53`);
+    const unreachable = buildIcmpError({
+      src: LOCAL,
+      dst: REMOTE,
+      type: 3,
+      code: 3,
+      quoted: buildFrame(query),
+    });
+    rig.inbound(query);
+    expect(rig.outbound(unreachable)).toBe('related');
+    rig.reload({ nic: [], flush: true });
+    expect(rig.outbound(unreachable)).toBe('icmp_no_flow');
+    expect(rig.flows.size).toBe(0);
+  });
 
   test('the rule removed: the next packet of the connection is refused, whichever side sends it', () => {
     for (const side of ['client', 'server'] as const) {
