@@ -165,7 +165,7 @@ function ipv6Prefix(text: string, slash: number): Prefix | PrefixFault {
 
 /**
  * An address or a prefix in CIDR notation, or the reason why it is neither. Host bits must be zero, as Azure demands
- * (spec/azure-nsg-facts.md 3.1).
+ * (SecurityRuleInvalidAddressPrefix).
  */
 export function parsePrefix(text: string): Prefix | PrefixFault {
   const slash = text.indexOf('/');

@@ -1,6 +1,6 @@
 /**
  * Application security groups: names for sets of network interfaces. A group has no list of members; it is the
- * addresses of the interfaces that list it (spec/azure-nsg-facts.md section 5).
+ * addresses of the interfaces that list it (Azure page "Application security groups").
  *
  * That also gives Azure's rule that a rule naming a group applies only to its members: on its own side such a rule
  * matches the members' addresses and so no other interface of the subnet.

@@ -1,5 +1,5 @@
 /**
- * Effective security rules of an interface, in the shape of Azure's answer (spec/azure-nsg-facts.md 6.1): what
+ * Effective security rules of an interface, in the shape of Azure's answer (effectiveNetworkSecurityGroups): what
  * `az network nic list-effective-nsg` prints, so that the two can be compared. Platform rules are not among them.
  */
 import { Access, Direction } from '../engine/rule.ts';

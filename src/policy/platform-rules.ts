@@ -2,7 +2,7 @@
  * Platform rules: what passes, or does not, before any network security group is asked. They are not among the
  * effective rules, as in Azure, but explanations name them `platformRules/NAME`.
  *
- * Azure page "Network security groups", section "Azure platform considerations"; spec/azure-nsg-facts.md section 8.
+ * Azure page "Network security groups", section "Azure platform considerations".
  */
 import type { AddressSet } from '../engine/address-set.ts';
 import { ANY_ADDRESS, NO_ADDRESS } from '../engine/address-set.ts';

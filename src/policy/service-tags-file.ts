@@ -1,6 +1,6 @@
 /**
  * The service tag file that Microsoft publishes every week (download 56519), and the answer of the discovery API
- * (`az network list-service-tags`), which has the same shape (spec/azure-nsg-facts.md 4.1).
+ * (`az network list-service-tags`), which has the same shape (serviceTags - List).
  *
  * The file is 4 MB with 95,823 prefixes of which a policy uses a handful, so the prefixes of a tag are parsed when a
  * rule first names it, and kept: a reload that finds the same file pays nothing.

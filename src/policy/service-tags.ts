@@ -1,6 +1,6 @@
 /**
  * Service tags: a name for a set of addresses. The special ones are built in, because Azure defines them by the
- * virtual network and the published file does not hold them (spec/azure-nsg-facts.md 4.2); custom ones come from the
+ * virtual network and the published file does not hold them (Azure page "Service tags"); custom ones come from the
  * configuration, the rest from the published file. Looked up in that order, without case.
  */
 import type { AddressSet } from '../engine/address-set.ts';
@@ -18,7 +18,7 @@ export const METADATA_ADDRESS: AddressSet = setOf('169.254.169.254');
 /** TCP port of the Windows licence servers (KMS). */
 export const KMS_PORT = 1688;
 
-/** IPv4 that nobody on the Internet has (DESIGN 5, decision 5). Documentation prefixes are not among them. */
+/** IPv4 that nobody on the Internet has. Documentation prefixes are not among them. */
 const NOT_INTERNET = setOf(
   '0.0.0.0/8',
   '10.0.0.0/8',

@@ -14,7 +14,7 @@ export function controlSocketIn(runtimeDirectory: string): string {
 
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 const DURATION_SECONDS_MAX = 86_400;
-/** Azure's "a few minutes", made exact (spec/azure-nsg-facts.md 1.5). */
+/** Azure's "a few minutes", made exact (the least that flowTimeoutInMinutes takes). */
 const IDLE_TIMEOUT_SECONDS = 240;
 /** Where a kernel's `sun_path` ends, without the final zero byte (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;

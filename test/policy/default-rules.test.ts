@@ -3,7 +3,7 @@ import { DEFAULT_RULES } from '../../src/policy/default-rules.ts';
 import { Access, Direction } from '../../src/engine/rule.ts';
 import type { AddressMatch } from '../../src/policy/security-rule.ts';
 
-/** As Azure's API returns them (spec/azure-nsg-facts.md 1.2). */
+/** As Azure's API returns them (NetworkSecurityGroupGet). */
 const TABLE = [
   'Inbound 65000 AllowVnetInBound VirtualNetwork VirtualNetwork Allow',
   'Inbound 65001 AllowAzureLoadBalancerInBound AzureLoadBalancer * Allow',

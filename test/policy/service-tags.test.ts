@@ -198,7 +198,7 @@ describe.skipIf(folder === undefined)('the published file (needs ../shared/data)
     const cloud = file.find('azurecloud');
     if (cloud?.ok !== true) throw new Error('AzureCloud is in the file');
     expect(cloud.name).toBe('AzureCloud');
-    // spec/azure-nsg-facts.md 4.3: 13,155 prefixes merge to 1,883 and 1,349.
+    // Measured on change number 376: 13,155 prefixes merge to 1,883 and 1,349.
     const texts = formatAddressSet(cloud.addresses);
     expect(texts.filter((text) => text.includes('.'))).toHaveLength(1883);
     expect(texts.filter((text) => text.includes(':'))).toHaveLength(1349);

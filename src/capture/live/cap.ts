@@ -2,7 +2,7 @@
  * The `cap` backend: live capture and sending through npm `cap` (libpcap). Portable, for monitor mode and for kernels
  * without AF_XDP. This is the only file that loads `cap`.
  *
- * `cap` 0.2.1 is old and has sharp edges; each was cut by measurement (the numbers are the project's research notes):
+ * `cap` 0.2.1 is old and has sharp edges; each was found by measurement:
  * - It keeps no reference to the receive buffer, and a failed `open` followed by `close` or by garbage collection
  *   ends the process. So every object ever made, with its buffer, stays in `kept` for good.
  * - `close` then `open` on one object delivers nothing. So an object is opened once; to start again, start a process.
