@@ -1,6 +1,7 @@
 /**
  * The whole path in memory, frame to verdict: what `src/engine/pipeline.ts` does for a backend, without a backend.
  */
+import { BATCH_FRAMES, FrameBatch } from '../../src/capture/frame.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/image-compile.ts';
 import { PolicyImage } from '../../src/engine/image.ts';
@@ -26,7 +27,7 @@ const OUTSIDE = 0;
 const INSIDE = 1;
 const NOW_MS = 1_000_000;
 /** Frames between two calls of what surrounds a batch. */
-const BATCH = 64;
+const BATCH = BATCH_FRAMES;
 const SEEDS = [17, 4711] as const;
 
 interface Rig {
@@ -59,13 +60,21 @@ function udp(family: Family, port: number): FrameSpec {
   };
 }
 
-/** Judges whole batches, as a backend does. */
+const batch = new FrameBatch();
+
+/** Judges a batch as the af-xdp backend does. */
 function judge(pipeline: Pipeline, pool: FramePool, side: number, from: number): number {
   const { view, stride, length, count } = pool;
   let at = from;
   for (let index = 0; index < BATCH; index++) {
-    pipeline.judge(view, at * stride, length, side);
+    batch.offsets[index] = at * stride;
+    batch.lengths[index] = length;
     if (++at === count) at = 0;
+  }
+  batch.count = BATCH;
+  pipeline.lookAhead(view, batch, side);
+  for (let index = 0; index < BATCH; index++) {
+    pipeline.judge(view, batch.offsets[index] ?? 0, length, side);
   }
   return at;
 }

@@ -4,7 +4,7 @@
  *
  * It logs nothing: what it does is in the counters and on the control page.
  */
-import type { FrameJudge } from '../../src/capture/frame.ts';
+import type { FrameBatch, FrameJudge } from '../../src/capture/frame.ts';
 import type { LiveWire, WireCounts, WireHandler } from '../../src/capture/live/live-wire.ts';
 import { completePartialChecksum } from '../../src/capture/wire/checksum.ts';
 import { type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
@@ -31,7 +31,10 @@ export interface LoadedPolicy {
 export interface DataPlaneDependencies {
   readonly page: ControlPage;
   readonly counters: Counters;
-  readonly pipeline: Pick<Pipeline, 'packet' | 'judge' | 'setTime' | 'housekeep' | 'usePolicy'>;
+  readonly pipeline: Pick<
+    Pipeline,
+    'packet' | 'judge' | 'lookAhead' | 'setTime' | 'housekeep' | 'usePolicy'
+  >;
   /** In force when this starts. */
   readonly policy: LoadedPolicy;
   /** Maps and checks a generation. @throws where it is missing or broken */
@@ -72,6 +75,10 @@ export class DataPlane implements WireHandler {
     };
     this.counts = wireCounts(counters);
     pipeline.setTime(dependencies.clock());
+  }
+
+  lookAhead(view: DataView, batch: FrameBatch, side: number): void {
+    this.#dependencies.pipeline.lookAhead(view, batch, side);
   }
 
   /** From here on the wire is watched, and the control page says so. */

@@ -20,6 +20,18 @@ export type Side = (typeof Side)[keyof typeof Side];
  */
 export type FrameJudge = (view: DataView, offset: number, length: number, side: number) => number;
 
+/** Most frames of a `FrameBatch`. */
+export const BATCH_FRAMES = 32;
+
+/** Frames of one side and one view that are to be judged next, in this order. Reused for every batch. */
+export class FrameBatch {
+  /** As `FrameJudge` takes them. */
+  readonly offsets = new Int32Array(BATCH_FRAMES);
+  readonly lengths = new Int32Array(BATCH_FRAMES);
+  /** 0 to `BATCH_FRAMES`. */
+  count = 0;
+}
+
 /** Link types (tcpdump.org/linktypes) that sources report. Only Ethernet is decoded. */
 export const LinkType = Object.freeze({ Ethernet: 1 } as const);
 

@@ -6,6 +6,7 @@
  * Nothing here allocates, throws or reads a clock; the backend calls `setTime` once per batch.
  */
 import { decode, DecodeCode } from '../capture/decode.ts';
+import type { FrameBatch } from '../capture/frame.ts';
 import { Fragment, IpProtocol, Packet } from '../capture/packet.ts';
 import { FragmentCode, type FragmentTable } from '../flowtable/fragments.ts';
 import { FlowKey, flowKey, quotedFlowKey } from '../flowtable/key.ts';
@@ -18,6 +19,7 @@ import { flowOpener } from './flow-opener.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from './evaluate.ts';
 import { NO_NIC, type PolicyImage } from './image.ts';
 import { isHostAdvice, linkTraffic, ORDINARY, sanity } from './link-traffic.ts';
+import { LookAhead } from './look-ahead.ts';
 import { FIRST_DROP, FIRST_MALFORMED, FIRST_UNFIT_CODE, Reason } from './reason.ts';
 
 const IP = DecodeCode.Ip;
@@ -63,6 +65,7 @@ export class Pipeline {
 
   readonly #key = new FlowKey();
   readonly #opener = new Packet();
+  readonly #lookAhead: LookAhead;
   readonly #flows: FlowTable;
   readonly #fragments: FragmentTable;
   readonly #counters: Counters;
@@ -74,6 +77,7 @@ export class Pipeline {
   constructor(options: PipelineOptions, parts: PipelineParts) {
     this.#image = parts.image;
     this.#flows = parts.flows;
+    this.#lookAhead = new LookAhead(parts.flows);
     this.#fragments = parts.fragments;
     this.#counters = parts.counters;
     this.#maxFrameLength = options.maxFrameLength;
@@ -97,6 +101,11 @@ export class Pipeline {
   /** Bounded bookkeeping, to be called between batches: expires idle flows. @returns flows removed */
   housekeep(): number {
     return this.#flows.sweep(this.#seconds, SWEEP_BUDGET);
+  }
+
+  /** Reads the flows of frames that are judged next, so that `judge` need not wait for each. May be left out. */
+  lookAhead(view: DataView, batch: FrameBatch, side: number): void {
+    this.#lookAhead.look(view, batch, side);
   }
 
   /** A `FrameJudge`: 1 to forward the frame to the other side, 0 to drop it. */

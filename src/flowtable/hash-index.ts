@@ -14,7 +14,7 @@
  * A lookup and an insertion look at no more than `PROBE_LIMIT` slots. At load 0.5 a random table of a million has no run
  * near that long, and the seeded hash (hash.ts) leaves a sender no way to make one.
  */
-import { hashKeyFrom, hashWords } from './hash.ts';
+import { hashIpv4, hashKeyFrom, hashWords } from './hash.ts';
 import type { FlowKey } from './key.ts';
 import { Field, NO_FLOW, RECORD_WORDS, Word } from './record.ts';
 import type { FlowIndex } from './record.ts';
@@ -25,6 +25,9 @@ const PORTS = Word.Ports;
 const TAG = Word.Tag;
 const STATE = Word.State;
 const IPV6 = Field.Ipv6;
+
+/** The last word that every packet of a flow uses: on another cache line than the first. */
+const LAST_HOT = Word.BytesLow + 1;
 
 /** The most slots a lookup or an insertion looks at. */
 export const PROBE_LIMIT = 1024;
@@ -61,6 +64,38 @@ export class HashIndex {
   /** Empties the index. */
   clear(): void {
     this.#index.fill(0);
+  }
+
+  /** The hash of a key, for `preload`. */
+  hashOf(key: FlowKey): number {
+    return hashWords(this.#hashKey, key.words, 0);
+  }
+
+  /** The hash of a key of IPv4, from its words that are not zero. */
+  hashOfIpv4(local: number, remote: number, ports: number, tag: number): number {
+    return hashIpv4(this.#hashKey, local, remote, ports, tag);
+  }
+
+  /**
+   * Reads the places of some hashes in the index, then the records found there, which mostly are those of the keys. Two
+   * short loops, because a processor waits for as many readings at once as fit its window.
+   * @param hashes is overwritten
+   * @returns a number without meaning; the caller keeps it, or the compiler leaves the reading out
+   */
+  preload(hashes: Int32Array, count: number): number {
+    const index = this.#index;
+    const slotMask = this.#slotMask;
+    const recordMask = this.#recordMask;
+    for (let n = 0; n < count; n++) hashes[n] = index[hashes[n] & slotMask] & recordMask;
+    const words = this.#words;
+    let read = 0;
+    for (let n = 0; n < count; n++) {
+      const record = hashes[n];
+      if (record === 0) continue;
+      const base = (record - 1) * RECORD_WORDS;
+      read ^= words[base] ^ words[base + LAST_HOT];
+    }
+    return read;
   }
 
   /** The flow with this key, or `NO_FLOW`. */

@@ -158,6 +158,25 @@ export class FlowTable extends FlowView {
     return NO_FLOW;
   }
 
+  /** The hash of a key, for `preload`. */
+  hashOf(key: FlowKey): number {
+    return this.#lookup.hashOf(key);
+  }
+
+  /** The hash of a key of IPv4, from its words that are not zero: 3, 7, 8 and 9. */
+  hashOfIpv4(local: number, remote: number, ports: number, tag: number): number {
+    return this.#lookup.hashOfIpv4(local, remote, ports, tag);
+  }
+
+  /**
+   * Reads what `find` will read of the keys with these hashes, all at once, so that it is near then. Changes nothing.
+   * @param hashes is overwritten
+   * @returns a number without meaning; the caller keeps it, or the compiler leaves the reading out
+   */
+  preload(hashes: Int32Array, count: number): number {
+    return this.#lookup.preload(hashes, count);
+  }
+
   /**
    * A new flow, in state `Unreplied` and with no packet counted: call `track` or `touch` with its first packet next.
    * @param key not in the table: `find` has just said so

@@ -85,6 +85,7 @@ describe('a data plane', () => {
       decode(view, offset, length, pipeline.packet);
       return 1;
     }),
+    lookAhead: vi.fn(),
     setTime: vi.fn(),
     housekeep: vi.fn(() => 0),
     usePolicy: vi.fn(),

@@ -2,7 +2,7 @@
  * What every live backend has in common: it takes frames from both interfaces of a wire, has each judged, and sends
  * the forwarded ones out of the other. Backends differ in how they get frames; the caller cannot tell them apart.
  */
-import type { FrameJudge } from '../frame.ts';
+import { BATCH_FRAMES, type FrameBatch, type FrameJudge } from '../frame.ts';
 
 export const WireMode = Object.freeze({
   /** The only path between the two interfaces: what is not forwarded here is dropped. */
@@ -30,10 +30,12 @@ export interface WireHandler {
    * work; under flood nothing else runs, because the backend does not return to the event loop.
    */
   tick(): void;
+  /** Told of frames that are judged next, all of one side, where the backend knows them: to read what they need. */
+  lookAhead?(view: DataView, batch: FrameBatch, side: number): void;
 }
 
 /** Frames between two calls of `WireHandler.tick`. */
-export const FRAMES_PER_TICK = 32;
+export const FRAMES_PER_TICK = BATCH_FRAMES;
 
 /** A wire with both interfaces open. */
 export interface LiveWire {

@@ -7,7 +7,7 @@
  *
  * The loop goes back to the event loop some 50 times a second, for messages and signals; a signal also ends the sleep.
  */
-import type { FrameJudge } from '../../frame.ts';
+import { FrameBatch, type FrameJudge } from '../../frame.ts';
 import { FRAMES_PER_TICK, type LiveWire, type WireHandler } from '../live-wire.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { Port } from './port.ts';
@@ -67,6 +67,8 @@ export class AfXdpWire implements LiveWire {
   readonly #judge: FrameJudge;
   readonly #wait: Waiter;
   readonly #turn = (): void => this.#run();
+  /** The frames that are judged next. */
+  readonly #frames = new FrameBatch();
   /** What `#touch` read: kept, so that the compiler does not leave the reading out. */
   readonly #touched = new Int32Array(1);
   #isOpen = true;
@@ -152,14 +154,14 @@ export class AfXdpWire implements LiveWire {
 
   #judgeFrames(port: Port, exit: Port, count: number): void {
     const receive = port.receive;
-    const words = receive.words;
     const view = this.#view;
     const side = port.side;
+    const batch = this.#frames;
     this.#touch(receive, count);
+    this.#handler.lookAhead?.(view, batch, side);
     for (let n = 0; n < count; n++) {
-      const at = receive.at(n);
-      const address = words[at];
-      const length = words[at + LENGTH];
+      const address = batch.offsets[n];
+      const length = batch.lengths[n];
       if (this.#judge(view, address, length, side) === FORWARD) exit.forward(address, length);
       else this.#pool.give(address);
     }
@@ -167,14 +169,22 @@ export class AfXdpWire implements LiveWire {
   }
 
   /**
-   * Reads a byte of each of the next frames. Another processor wrote them, so each is a cache miss of some 100 ns; here
+   * Takes down the next frames and reads a byte of each. Another processor wrote them, so each is a cache miss of some 100 ns; here
    * they happen at the same time, where in the judge they would come one after another.
    */
   #touch(receive: ConsumerRing, count: number): void {
     const words = receive.words;
     const view = this.#view;
+    const { offsets, lengths } = this.#frames;
     let sum = 0;
-    for (let n = 0; n < count; n++) sum += view.getUint8(words[receive.at(n)]);
+    for (let n = 0; n < count; n++) {
+      const at = receive.at(n);
+      const address = words[at];
+      offsets[n] = address;
+      lengths[n] = words[at + LENGTH];
+      sum += view.getUint8(address);
+    }
+    this.#frames.count = count;
     this.#touched[0] = sum;
   }
 
