@@ -62,8 +62,16 @@ function udp(family: Family, port: number): FrameSpec {
 
 const batch = new FrameBatch();
 
-/** Judges a batch as the af-xdp backend does. */
-function judge(pipeline: Pipeline, pool: FramePool, side: number, from: number): number {
+/** How a backend hands over frames: af-xdp a batch, whose flows are read ahead; pcap and memory one by one. */
+type Order = 'batches' | 'single frames';
+
+function judge(
+  pipeline: Pipeline,
+  pool: FramePool,
+  side: number,
+  from: number,
+  order: Order,
+): number {
   const { view, stride, length, count } = pool;
   let at = from;
   for (let index = 0; index < BATCH; index++) {
@@ -72,7 +80,7 @@ function judge(pipeline: Pipeline, pool: FramePool, side: number, from: number):
     if (++at === count) at = 0;
   }
   batch.count = BATCH;
-  pipeline.lookAhead(view, batch, side);
+  if (order === 'batches') pipeline.lookAhead(view, batch, side);
   for (let index = 0; index < BATCH; index++) {
     pipeline.judge(view, batch.offsets[index] ?? 0, length, side);
   }
@@ -90,14 +98,19 @@ function judgeAll({ pipeline }: Rig, pool: FramePool, side: number, reason: numb
 }
 
 /** Judges `pool` over and over. */
-function steady({ pipeline }: Rig, pool: FramePool, facts: Workload['facts']): Workload {
+function steady(
+  { pipeline }: Rig,
+  pool: FramePool,
+  facts: Workload['facts'],
+  order: Order = 'batches',
+): Workload {
   return {
     batch: BATCH,
     facts: { frameBytes: pool.length, ...facts },
     run(operations) {
       let at = 0;
       for (let done = 0; done < operations; done += BATCH) {
-        at = judge(pipeline, pool, OUTSIDE, at);
+        at = judge(pipeline, pool, OUTSIDE, at, order);
         pipeline.setTime(NOW_MS);
         pipeline.housekeep();
       }
@@ -105,7 +118,7 @@ function steady({ pipeline }: Rig, pool: FramePool, facts: Workload['facts']): W
   };
 }
 
-function udpHit(count: number, family: Family): Workload {
+function udpHit(count: number, family: Family, order: Order): Workload {
   const made = rig(1000, count, family);
   const opening = framePool({ template: udp(family, ALLOWED_PORT), remote: 'source', count });
   judgeAll(made, opening, OUTSIDE, Reason.Rule);
@@ -119,7 +132,7 @@ function udpHit(count: number, family: Family): Workload {
   const template = udp(family, ALLOWED_PORT);
   const pool = framePool({ template, remote: 'source', count, flows });
   judgeAll(made, pool, OUTSIDE, Reason.Flow);
-  return steady(made, pool, { rules: 1000, flows: count });
+  return steady(made, pool, { rules: 1000, flows: count }, order);
 }
 
 /** Established TCP: the acknowledgment of data, over and over. */
@@ -152,7 +165,7 @@ function tcpHit(count: number): Workload {
   judgeAll(made, syn, OUTSIDE, Reason.Rule);
   judgeAll(made, synAck, INSIDE, Reason.Flow);
   judgeAll(made, ack, OUTSIDE, Reason.Flow);
-  return steady(made, ack, { rules: 1, flows: count });
+  return steady(made, ack, { rules: 1, flows: count }, 'single frames');
 }
 
 /** Every frame opens a flow: from an empty table to a full one. */
@@ -170,7 +183,7 @@ function newFlows(count: number, ruleCount: number, family: Family): Workload {
     run(operations) {
       let at = 0;
       for (let done = 0; done < operations; done += BATCH) {
-        at = judge(made.pipeline, pool, OUTSIDE, at);
+        at = judge(made.pipeline, pool, OUTSIDE, at, 'batches');
         made.pipeline.housekeep();
       }
     },
@@ -200,10 +213,12 @@ function flood(count: number, ruleCount: number): Workload {
 }
 
 const MAKERS: Readonly<Record<string, () => Workload>> = {
-  'hit-10k': () => udpHit(10_000, 4),
-  'hit-1M-random': () => udpHit(1_000_000, 4),
-  'hit-10k-ipv6': () => udpHit(10_000, 6),
-  'hit-1M-random-ipv6': () => udpHit(1_000_000, 6),
+  'hit-10k': () => udpHit(10_000, 4, 'single frames'),
+  'hit-10k-batches': () => udpHit(10_000, 4, 'batches'),
+  'hit-1M-random': () => udpHit(1_000_000, 4, 'batches'),
+  'hit-1M-random-single-frames': () => udpHit(1_000_000, 4, 'single frames'),
+  'hit-10k-ipv6': () => udpHit(10_000, 6, 'single frames'),
+  'hit-1M-random-ipv6': () => udpHit(1_000_000, 6, 'batches'),
   'hit-tcp-10k': () => tcpHit(10_000),
   'new-1k-rules': () => newFlows(65_536, 1000, 4),
   'new-1k-rules-1M-flows': () => newFlows(1_048_576, 1000, 4),

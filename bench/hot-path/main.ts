@@ -10,6 +10,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+// oxlint-disable-next-line import/no-unassigned-import -- compiled as the data plane is
+import '../../daemon/data-plane/compiler-limits.ts';
 import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
 import { outOfTolerance, readBaseline, writeBaseline } from './baseline.ts';

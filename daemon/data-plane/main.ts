@@ -4,6 +4,8 @@
  */
 // oxlint-disable-next-line import/no-unassigned-import -- its effect is the point
 import '../no-inspector.ts';
+// oxlint-disable-next-line import/no-unassigned-import -- likewise
+import './compiler-limits.ts';
 
 import { Counters } from '../../src/engine/counters.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';

@@ -270,7 +270,9 @@ export class FlowTable extends FlowView {
 
   #isExpired(flow: FlowIndex, now: number): boolean {
     const word = this.words[flow * RECORD_WORDS + STATE];
-    const age = ageSince(word >>> LAST_SEEN_SHIFT, now);
+    const lastSeen = word >>> LAST_SEEN_SHIFT;
+    if (lastSeen === now) return false;
+    const age = ageSince(lastSeen, now);
     return age > this.header[TIMEOUTS + LIST_OF_STATE[word & STATE_MASK]];
   }
 
