@@ -30,6 +30,7 @@ export function targetSection(sources: TargetSources): string {
     ...matcherTargets(sources),
     ...hotPathTargets(sources),
     ...inlineTargets(sources.inline),
+    ...conservation(sources),
     ...reloadTargets(sources),
   ];
   return [
@@ -72,6 +73,13 @@ function matcherTargets({ matcher }: TargetSources): Row[] {
     (size: string) =>
     (set: string): boolean =>
       set.startsWith('classbench-') && set.endsWith(size);
+  const families = results.flatMap(({ set, nsgd }) => {
+    const other = results.find((each) => each.set === set.replace('_v6_', '_'));
+    return set.includes('_v6_') && other !== undefined
+      ? [{ set, ratio: nsgd.median / other.nsgd.median }]
+      : [];
+  });
+  const slowest = families.toSorted((a, b) => b.ratio - a.ratio)[0];
   const memories = results.flatMap(({ set, nsgdBytes, dpdkBytes }) =>
     published('_10k')(set) && dpdkBytes !== undefined
       ? [{ set, ratio: nsgdBytes / dpdkBytes }]
@@ -82,6 +90,16 @@ function matcherTargets({ matcher }: TargetSources): Row[] {
     ...row('matcher, ClassBench 1k sets', published('_1k'), 'scalar'),
     ...row('matcher, ClassBench 1k sets (aim)', published('_1k'), 'default'),
     ...row('matcher, ClassBench 10k sets', published('_10k'), 'scalar'),
+    ...(slowest === undefined
+      ? []
+      : [
+          [
+            'matcher, time of IPv6 to that of IPv4',
+            'at most 1.5x',
+            `at most ${times(slowest.ratio)} (${slowest.set})`,
+            slowest.ratio <= 1.5,
+          ] satisfies Row,
+        ]),
     ...(heaviest === undefined
       ? []
       : [
@@ -226,6 +244,29 @@ function inlineTargets(inline: Inline | undefined): Row[] {
   return rows;
 }
 
+/** Of every trial of a device that counts: what came in, less what went out and what has a reason. */
+function conservation({ inline }: TargetSources): Row[] {
+  const trials = (inline?.results.visits ?? [])
+    .filter(({ device }) => device === OURS)
+    .flatMap(({ found }) => [
+      found.saturated,
+      found.tcpreplay,
+      ...(found.zeroLoss?.trials ?? []),
+      ...(found.curve ?? []),
+    ])
+    .filter((trial) => trial?.unaccounted !== undefined);
+  if (trials.length === 0) return [];
+  const wrong = trials.filter((trial) => trial?.unaccounted !== 0).length;
+  return [
+    [
+      `trials of ${OURS} in which every frame has an account`,
+      `all ${trials.length}`,
+      String(trials.length - wrong),
+      wrong === 0,
+    ],
+  ];
+}
+
 function reloadTargets({ reload }: TargetSources): Row[] {
   return (reload?.visits ?? []).flatMap(({ device, found }): Row[] => {
     if (found.reload === undefined || device !== OURS) return [];
@@ -233,7 +274,7 @@ function reloadTargets({ reload }: TargetSources): Row[] {
     const lost = trial.offered - trial.received;
     return [
       [
-        `frames lost in ${reloads} reloads in ${seconds.toFixed(0)} s at 50 kpps`,
+        `frames lost in ${reloads} reloads in ${seconds.toFixed(0)} s at ${rate(trial.offeredRate)}/s`,
         '0',
         String(lost),
         lost === 0,

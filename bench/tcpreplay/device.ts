@@ -23,8 +23,10 @@ export interface DeviceCounts {
 
 export interface RunningDevice {
   counts(): DeviceCounts;
+  /** Milliseconds after which `counts` has everything that happened before; absent: at once. */
+  readonly countsLag?: number;
   /** Puts other rules in force while it forwards; absent where that is not measured. */
-  reload?(rules: readonly TrialRule[]): void;
+  reload?(rules: readonly TrialRule[]): Promise<void>;
   /** Leaves the interfaces as they were. */
   stop(): Promise<void>;
 }

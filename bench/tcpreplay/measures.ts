@@ -79,6 +79,8 @@ export class Measurer {
 
   async run(traffic: Traffic, measures: readonly Measure[]): Promise<Findings> {
     const found: Findings = {};
+    // What came before is counted.
+    await sleep(this.#device.countsLag ?? 0);
     found.saturated = await this.#trial(traffic, undefined);
     const { receivedRate, offeredRate } = found.saturated;
     if (measures.includes('zero-loss')) {
@@ -117,7 +119,8 @@ export class Measurer {
       // oxlint-disable-next-line no-await-in-loop
       await sleep(start + (reloads * seconds * 1000 * RELOAD_SPAN) / RELOADS - performance.now());
       // Every other time one rule less: the policies differ.
-      this.#device.reload?.(trialRules(RELOAD_RULES - (reloads % 2), traffic.family));
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#device.reload?.(trialRules(RELOAD_RULES - (reloads % 2), traffic.family));
     }
     const took = (performance.now() - start) / 1000;
     return { reloads, seconds: took, trial: await trial };

@@ -59,6 +59,7 @@ export async function runTrial(
   const sentFor = await load.send(bed, { traffic, rate, seconds, firstFlow });
   const coresAfter = readCores();
   const after = await settled(bed);
+  await sleep(device.countsLag ?? 0);
   const deviceAfter = device.counts();
 
   const accepted = after.accepted - before.accepted;
