@@ -22,30 +22,35 @@ const HTTP_OK = 200;
 /** The kernel's drops are asked for once a second. */
 const COUNTS_LAG_MS = 1200;
 
-export function nsgd(backend: 'af-xdp' | 'cap'): DeviceUnderTest {
+/** Of the variant that looks for frames instead of sleeping, as testpmd and Open vSwitch do: a processor's whole time. */
+const BUSY_POLL_MICROSECONDS = 1000;
+
+export function nsgd(backend: 'af-xdp' | 'cap', isPolling = false): DeviceUnderTest {
   return {
-    name: `nsgd ${backend}`,
+    name: isPolling ? `nsgd ${backend} polling` : `nsgd ${backend}`,
+    isLatencyVariant: isPolling,
     policy: 'stateful',
     families: [4, 6],
     version: () => firstLineOf('git', 'describe', '--always', '--dirty'),
     obstacle: () => liveObstacle,
-    start: (bed, policy) => start(bed, policy, backend),
+    start: (bed, policy) =>
+      start(bed, policy, { backend, ...(isPolling ? { busyPoll: BUSY_POLL_MICROSECONDS } : {}) }),
   };
 }
 
 async function start(
   bed: TestBed,
   { rules }: DevicePolicy,
-  backend: string,
+  options: { readonly backend: string; readonly busyPoll?: number },
 ): Promise<RunningDevice> {
   mkdirSync(join(bed.lab.directory, 'run'), { recursive: true });
-  const wires = [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend }];
+  const wires = [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, ...options }];
   const daemon = await TestDaemon.start(bed.lab, bed.device, (settings) =>
     nsgdConfiguration(rules, { wires, ...settings }),
   );
   pin(daemon.wire().processId, DEVICE_CORE);
   // nsgd switched it off. Without it, and without an XDP program there, a veth takes no redirected frames.
-  if (backend === 'cap') bed.device.run('ethtool', '-K', OUTSIDE, 'gro', 'on');
+  if (options.backend === 'cap') bed.device.run('ethtool', '-K', OUTSIDE, 'gro', 'on');
   return {
     counts: () => countsOf(daemon.wire()),
     countsLag: COUNTS_LAG_MS,

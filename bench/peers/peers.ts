@@ -10,6 +10,7 @@ import { testpmd } from './testpmd.ts';
 
 export const DEVICES: readonly DeviceUnderTest[] = [
   nsgd('af-xdp'),
+  nsgd('af-xdp', true),
   nsgd('cap'),
   kernelBridge('none'),
   kernelBridge('linear'),

@@ -34,6 +34,8 @@ export interface RunningDevice {
 export interface DeviceUnderTest {
   /** Short, for tables: `nsgd af-xdp`. */
   readonly name: string;
+  /** The same as another but for its latency: nothing else of it is measured. */
+  readonly isLatencyVariant?: boolean;
   /** What it does with the policy: part of what its numbers mean. */
   readonly policy: 'stateful' | 'stateless' | 'none';
   /** IP versions that it was set up for here. */

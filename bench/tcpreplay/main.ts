@@ -16,7 +16,14 @@ import { readEnvironment } from '../environment.ts';
 import { trialRules } from '../rules/trial-policy.ts';
 import { establish } from './load.ts';
 import { type Findings, Measurer, type MeasureOptions } from './measures.ts';
-import { devicesMatching, PLAN_NAMES, type PlanName, type Visit, visitsOf } from './plan.ts';
+import {
+  devicesMatching,
+  measuresIn,
+  PLAN_NAMES,
+  type PlanName,
+  type Visit,
+  visitsOf,
+} from './plan.ts';
 import type { InlineResults, VisitResult } from './results.ts';
 import { TestBed } from './test-bed.ts';
 
@@ -63,12 +70,13 @@ async function runVisit(
     });
     const measurer = new Measurer(bed, running, options);
     const results: VisitResult[] = [];
-    for (const { traffic, measures } of parts) {
+    for (const part of parts) {
+      const { traffic } = part;
       // One traffic after another through the same device.
       // oxlint-disable-next-line no-await-in-loop
       await establish(bed, traffic);
       // oxlint-disable-next-line no-await-in-loop
-      const found = await measurer.run(traffic, measures);
+      const found = await measurer.run(traffic, measuresIn(repeat, part));
       results.push({ device: device.name, policy: device.policy, rules, traffic, repeat, found });
       say(
         `${device.name.padEnd(24)} ${String(rules).padStart(4)} rules, ${traffic.kind}, ` +

@@ -17,6 +17,14 @@ export interface Visit {
   readonly parts: readonly VisitPart[];
 }
 
+/** Measured in the first two repeats only, once in either order: they take long and vary little. */
+const TWICE: ReadonlySet<Measure> = new Set(['curve', 'cpu', 'tcpreplay']);
+const TWO = 2;
+
+export function measuresIn(repeat: number, { measures }: VisitPart): readonly Measure[] {
+  return repeat < TWO ? measures : measures.filter((measure) => !TWICE.has(measure));
+}
+
 export interface VisitPart {
   readonly traffic: Traffic;
   readonly measures: readonly Measure[];
@@ -51,6 +59,10 @@ function rulesOf(device: DeviceUnderTest, counts: readonly number[]): readonly n
   return device.policy === 'none' ? [0] : counts;
 }
 
+function withoutVariants(devices: readonly DeviceUnderTest[]): DeviceUnderTest[] {
+  return devices.filter((device) => device.isLatencyVariant !== true);
+}
+
 function hasPolicy(device: DeviceUnderTest): boolean {
   return device.policy !== 'none';
 }
@@ -66,32 +78,44 @@ function quick(devices: readonly DeviceUnderTest[]): Visit[] {
   );
 }
 
-/** nsgd beside every peer: smallest frames, established flows, by number of rules. */
+/** nsgd beside every peer: smallest frames, established flows, by number of rules; most of it at the most rules. */
 function compare(devices: readonly DeviceUnderTest[]): Visit[] {
-  return devices.flatMap((device) =>
-    rulesOf(device, RULES).map((rules) => ({
+  return devices.flatMap((device) => {
+    if (device.isLatencyVariant === true) return latencyOnly(device);
+    return rulesOf(device, RULES).map((rules) => ({
       device,
       rules,
       family: 4 as const,
-      parts: [
-        {
-          traffic: traffic('established', 64, 4),
-          measures: rules === 1 || rules === 100 ? (['saturated', 'zero-loss'] as const) : ALL,
-        },
-        ...(hasPolicy(device) && rules === 1000
-          ? [
-              { traffic: traffic('new', 64, 4), measures: ['saturated', 'zero-loss'] as const },
-              { traffic: traffic('denied', 64, 4), measures: ['saturated'] as const },
-            ]
-          : []),
-      ],
-    })),
-  );
+      parts: isMostRules(rules) ? everything(device) : small(['saturated']),
+    }));
+  });
+}
+
+function isMostRules(rules: number): boolean {
+  return rules === 0 || rules === Math.max(...RULES);
+}
+
+function small(measures: readonly Measure[]): VisitPart[] {
+  return [{ traffic: traffic('established', 64, 4), measures }];
+}
+
+function everything(device: DeviceUnderTest): VisitPart[] {
+  const established = small(ALL);
+  if (!hasPolicy(device)) return established;
+  return [
+    ...established,
+    { traffic: traffic('new', 64, 4), measures: ['saturated', 'zero-loss'] },
+    { traffic: traffic('denied', 64, 4), measures: ['saturated'] },
+  ];
+}
+
+function latencyOnly(device: DeviceUnderTest): Visit[] {
+  return [{ device, rules: Math.max(...RULES), family: 4, parts: small(['saturated', 'latency']) }];
 }
 
 /** Every frame size, kind of traffic, family and number of rules. */
 function matrix(devices: readonly DeviceUnderTest[]): Visit[] {
-  return devices.flatMap((device) =>
+  return withoutVariants(devices).flatMap((device) =>
     ([4, 6] as const).flatMap((family) =>
       rulesOf(device, RULES).map((rules) => ({
         device,
@@ -110,7 +134,7 @@ function matrix(devices: readonly DeviceUnderTest[]): Visit[] {
 
 /** What happens to traffic while the policy changes: 100 times in a minute. */
 function reload(devices: readonly DeviceUnderTest[]): Visit[] {
-  return devices.map((device) => ({
+  return withoutVariants(devices).map((device) => ({
     device,
     rules: 1000,
     family: 4 as const,

@@ -10,7 +10,7 @@ import { ALLOWED_PORT } from '../rules/trial-policy.ts';
 import { GENERATOR_CORE, GENERATOR_END, OUTSIDE, SINK_END, type TestBed } from './test-bed.ts';
 import type { NetworkNamespace } from '../../test/helpers/network-namespace.ts';
 
-const SECONDS = 5;
+const SECONDS = 3;
 const CLIENT = '203.0.113.9';
 const SERVER = '203.0.113.10';
 const PREFIX = 24;
