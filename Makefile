@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-report check
+.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,12 @@ bench-matcher: build ## the matcher beside dpdk-test-acl, on the same rule sets
 
 bench-inline: build ## nsgd and its peers between a generator and a sink (root; BENCH="--plan compare")
 	@node dist/bench/tcpreplay/main.js $(BENCH)
+
+bench-memory: build ## memory by number of flows, beside npm lru-cache
+	@node dist/bench/memory/main.js $(BENCH)
+
+bench-pauses: build ## the longest pause that expiry makes between two packets
+	@node dist/bench/pauses/main.js
 
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js

@@ -175,6 +175,20 @@ const trafficMetrics: readonly Definition[] = [
     interfaceCounter(InterfaceCounter.KernelDrops),
   ),
   define(
+    'receive_ring_full_total',
+    'counter',
+    'Of the frames that the kernel dropped, those for which the receive ring had no room (af-xdp).',
+    INTERFACE,
+    interfaceCounter(InterfaceCounter.ReceiveRingFull),
+  ),
+  define(
+    'invalid_descriptors_total',
+    'counter',
+    'Ring entries that the kernel would not take (af-xdp). Always 0, or nsgd has a fault.',
+    INTERFACE,
+    interfaceCounter(InterfaceCounter.InvalidDescriptors),
+  ),
+  define(
     'packets_forwarded_total',
     'counter',
     'Frames judged to be forwarded, by reason.',

@@ -6,8 +6,12 @@ import { decode } from '../src/capture/decode.ts';
 import { type FrameSource, LinkType, Side } from '../src/capture/frame.ts';
 import { Packet } from '../src/capture/packet.ts';
 import { Counters } from '../src/engine/counters.ts';
-import { type CompiledImage, compileImage, PolicyRegistry } from '../src/engine/image-compile.ts';
-import { PolicyImage } from '../src/engine/image.ts';
+import {
+  type CompiledImage,
+  compileImage,
+  PolicyRegistry,
+} from '../src/engine/policy-image-compile.ts';
+import { PolicyImage } from '../src/engine/policy-image.ts';
 import { Pipeline } from '../src/engine/pipeline.ts';
 import type { NicPolicy, Policy } from '../src/engine/policy.ts';
 import { FIRST_DROP, Reason, REASON_LIMIT } from '../src/engine/reason.ts';

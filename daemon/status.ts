@@ -22,6 +22,9 @@ export interface InterfaceStatus {
   readonly bytesOut: number;
   readonly sendErrors: number;
   readonly kernelDrops: number;
+  /** Of the kernel's drops, those for which the receive ring had no room. */
+  readonly receiveRingFull: number;
+  readonly invalidDescriptors: number;
 }
 
 export interface ReasonStatus {
@@ -115,6 +118,8 @@ function interfaceStatuses(wire: WireView): InterfaceStatus[] {
     bytesOut: counters.interface(side, InterfaceCounter.BytesOut),
     sendErrors: counters.interface(side, InterfaceCounter.SendErrors),
     kernelDrops: counters.interface(side, InterfaceCounter.KernelDrops),
+    receiveRingFull: counters.interface(side, InterfaceCounter.ReceiveRingFull),
+    invalidDescriptors: counters.interface(side, InterfaceCounter.InvalidDescriptors),
   }));
 }
 

@@ -3,7 +3,11 @@
  * plane, the names of its counters and the policy in force on it.
  */
 import type { Logger } from 'pino';
-import { type CompiledImage, compileImage, PolicyRegistry } from '../src/engine/image-compile.ts';
+import {
+  type CompiledImage,
+  compileImage,
+  PolicyRegistry,
+} from '../src/engine/policy-image-compile.ts';
 import type { NicPolicy, Policy, RuleList } from '../src/engine/policy.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { Wire } from '../src/policy/configuration-interfaces.ts';

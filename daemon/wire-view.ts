@@ -3,7 +3,7 @@
  * mapped, and the names of the numbers in them. Metrics, `status`, `rules` and `flows` all read here.
  */
 import type { Counters } from '../src/engine/counters.ts';
-import { type PolicyRegistry, ruleSlotName } from '../src/engine/image-compile.ts';
+import { type PolicyRegistry, ruleSlotName } from '../src/engine/policy-image-compile.ts';
 import type { NicPolicy, PolicyRule, RuleList } from '../src/engine/policy.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { ControlPage } from './data-plane/control-page.ts';

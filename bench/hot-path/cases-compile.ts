@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileRules } from '../../src/engine/compile.ts';
-import { compileImage, PolicyRegistry } from '../../src/engine/image-compile.ts';
-import { PolicyImage } from '../../src/engine/image.ts';
+import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
+import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Random } from '../../test/helpers/random.ts';
 import { loadGood } from '../../test/helpers/load-text.ts';
 import { readClassbenchRules } from '../../test/helpers/classbench.ts';

@@ -43,7 +43,7 @@ function matching(files: RuleSetFiles): Workload {
       rules: rules.length,
       packets: trace.length,
       imageBytes: image.byteLength,
-      memoBytes: ruleSet.memo.byteLength,
+      memoBytes: ruleSet.memo.byteLength + ruleSet.addressMemo.byteLength,
     },
     run(operations) {
       let at = 0;

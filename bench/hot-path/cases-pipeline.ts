@@ -3,8 +3,8 @@
  */
 import { BATCH_FRAMES, FrameBatch } from '../../src/capture/frame.ts';
 import { Counters } from '../../src/engine/counters.ts';
-import { compileImage, PolicyRegistry } from '../../src/engine/image-compile.ts';
-import { PolicyImage } from '../../src/engine/image.ts';
+import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
+import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { Reason } from '../../src/engine/reason.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
@@ -210,6 +210,15 @@ function flood(count: number, ruleCount: number): Workload {
   const pool = framePool({ template, remote: 'source', count: 2 * count });
   judgeAll(made, pool, OUTSIDE, Reason.Rule);
   return steady(made, pool, { rules: ruleCount, flows: count });
+}
+
+/** A pipeline whose table is full of unreplied flows, last seen at `now` (milliseconds). */
+export function fullTable(count: number): Rig & { readonly now: number } {
+  const made = rig(1, count, 4);
+  const pool = framePool({ template: udp(4, ALLOWED_PORT), remote: 'source', count });
+  judgeAll(made, pool, OUTSIDE, Reason.Rule);
+  expectThat(made.flows.size === count, 'the table is full');
+  return { ...made, now: NOW_MS };
 }
 
 const MAKERS: Readonly<Record<string, () => Workload>> = {

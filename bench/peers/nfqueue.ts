@@ -9,7 +9,7 @@ import { waitFor } from '../../test/helpers/wait.ts';
 import { packageVersion } from '../environment.ts';
 import type { TrialRule } from '../rules/trial-policy.ts';
 import type { DevicePolicy, DeviceUnderTest, RunningDevice } from '../tcpreplay/device.ts';
-import { DEVICE_CORE, type TestBed } from '../tcpreplay/test-bed.ts';
+import { DEVICE_CORE, INSIDE, type TestBed } from '../tcpreplay/test-bed.ts';
 import { makeBridge, removeBridge } from './kernel-bridge.ts';
 import { missingProgram } from './process.ts';
 
@@ -53,6 +53,9 @@ async function start(bed: TestBed, { rules, family }: DevicePolicy): Promise<Run
   const { device } = bed;
   makeBridge(bed);
   device.run('sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=1');
+  // As for the other stateless peers: what comes from inside passes.
+  const fromInside = ['-m', 'physdev', '--physdev-in', INSIDE];
+  device.run('iptables', '-A', 'FORWARD', ...fromInside, '-j', 'ACCEPT');
   device.run('iptables', '-A', 'FORWARD', '-j', 'NFQUEUE', '--queue-num', QUEUE);
   const started = bed.lab.spawn(device, 'nfqueue', [
     ...(['taskset', '-c', String(DEVICE_CORE), PROGRAM] as const),

@@ -9,6 +9,7 @@ import { projectRoot } from '../../test/helpers/project-root.ts';
 import type { HotPathResults } from '../hot-path/results.ts';
 import type { MatcherResults } from '../matcher/results.ts';
 import type { MemoryResults } from '../memory/results.ts';
+import type { PauseResults } from '../pauses/results.ts';
 import type { InlineResults } from '../tcpreplay/results.ts';
 import { Inline } from './inline.ts';
 import { type Comparison, inlineSection } from './inline-section.ts';
@@ -49,6 +50,7 @@ function main(): void {
   const memory = read('memory') as MemoryResults | undefined;
   const compare = (read('inline-compare') ?? read('inline-quick')) as InlineResults | undefined;
   const matrix = read('inline-matrix') as InlineResults | undefined;
+  const pauses = read('pauses') as PauseResults | undefined;
   const reload = read('inline-reload') as InlineResults | undefined;
 
   if (compare !== undefined) {
@@ -79,7 +81,7 @@ function main(): void {
     '# Benchmark report',
     'Written by `make bench-report` from the results of the commands named below; change nothing by hand. Every claim is a ratio ' +
       'to a named peer in the same run on the same machine; absolute numbers are of this machine only.',
-    targetSection({ inline, hotPath, matcher, memory, reload }),
+    targetSection({ inline, hotPath, matcher, memory, reload, pauses }),
     lossSection(comparisons),
   ];
   mkdirSync(join(folder, 'plots'), { recursive: true });

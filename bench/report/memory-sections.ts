@@ -143,11 +143,7 @@ export function memorySection({ environment, rows }: MemoryResults): {
   const text = [
     '## Memory by flows',
     '![memory by flows](plots/memory-by-flows.svg)',
-    measuredOn(
-      environment,
-      'node dist/bench/memory/main.js',
-      'IPv4 UDP flows; a flow of IPv6 takes the same.',
-    ),
+    measuredOn(environment, 'make bench-memory', 'IPv4 UDP flows; a flow of IPv6 takes the same.'),
     table(
       ['flows', 'nsgd', 'a flow', 'npm lru-cache', 'a flow'],
       rows.map(({ flows, table: own, lruCache }) => [

@@ -4,6 +4,7 @@
 import type { HotPathResults } from '../hot-path/results.ts';
 import type { MatcherResults } from '../matcher/results.ts';
 import type { MemoryResults } from '../memory/results.ts';
+import type { PauseResults } from '../pauses/results.ts';
 import type { InlineResults } from '../tcpreplay/results.ts';
 import type { Spread } from '../statistics.ts';
 import type { Traffic } from '../traffic/traffic.ts';
@@ -17,6 +18,7 @@ export interface TargetSources {
   readonly matcher: MatcherResults | undefined;
   readonly memory: MemoryResults | undefined;
   readonly reload: InlineResults | undefined;
+  readonly pauses: PauseResults | undefined;
 }
 
 /** What, what was to be reached, what was measured, whether it was. */
@@ -24,6 +26,7 @@ type Row = readonly [what: string, target: string, measured: string, isReached: 
 
 const SMALL: Partial<Traffic> = { kind: 'established', size: 64, family: 4 };
 const MOST_RULES = 1000;
+const MILLISECOND_US = 1000;
 
 export function targetSection(sources: TargetSources): string {
   const rows = [
@@ -31,6 +34,7 @@ export function targetSection(sources: TargetSources): string {
     ...hotPathTargets(sources),
     ...inlineTargets(sources.inline),
     ...conservation(sources),
+    ...pauseTargets(sources),
     ...reloadTargets(sources),
   ];
   return [
@@ -263,6 +267,19 @@ function conservation({ inline }: TargetSources): Row[] {
       `all ${trials.length}`,
       String(trials.length - wrong),
       wrong === 0,
+    ],
+  ];
+}
+
+function pauseTargets({ pauses }: TargetSources): Row[] {
+  if (pauses === undefined) return [];
+  const { longest, flows } = pauses;
+  return [
+    [
+      `longest pause of expiry, ${flows.toLocaleString('en')} flows at once`,
+      'under 1 ms',
+      `${longest.median.toFixed(0)} us`,
+      longest.median < MILLISECOND_US,
     ],
   ];
 }

@@ -8,7 +8,7 @@ import type { FrameBatch, FrameJudge } from '../../src/capture/frame.ts';
 import type { LiveWire, WireCounts, WireHandler } from '../../src/capture/live/live-wire.ts';
 import { completePartialChecksum } from '../../src/capture/wire/checksum.ts';
 import { type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
-import { PolicyImage } from '../../src/engine/image.ts';
+import { PolicyImage } from '../../src/engine/policy-image.ts';
 import type { Pipeline } from '../../src/engine/pipeline.ts';
 import { Segment } from '../native/segment.ts';
 import { type ControlPage, NO_GENERATION, Phase } from './control-page.ts';
@@ -17,6 +17,8 @@ const FRAMES_OUT = InterfaceCounter.FramesOut;
 const BYTES_OUT = InterfaceCounter.BytesOut;
 const SEND_ERRORS = InterfaceCounter.SendErrors;
 const KERNEL_DROPS = InterfaceCounter.KernelDrops;
+const RING_FULL = InterfaceCounter.ReceiveRingFull;
+const INVALID_DESCRIPTORS = InterfaceCounter.InvalidDescriptors;
 
 const FORWARD = 1;
 const NOT_IP = 0;
@@ -153,6 +155,12 @@ function wireCounts(counters: Counters): WireCounts {
     },
     kernelDropped(side, frames) {
       counters.addInterface(side, KERNEL_DROPS, frames);
+    },
+    receiveRingFull(side, frames) {
+      counters.addInterface(side, RING_FULL, frames);
+    },
+    invalidDescriptors(side, entries) {
+      counters.addInterface(side, INVALID_DESCRIPTORS, entries);
     },
   };
 }

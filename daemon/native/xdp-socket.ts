@@ -268,6 +268,7 @@ class AfXdpSystem implements XdpSystem {
     this.#getOption(socket, Option.Statistics, this.#statistics, this.#statisticsLength);
     result.receiveDropped = Number(this.#statistics[0]);
     result.receiveRingFull = Number(this.#statistics[3]);
+    result.invalidDescriptors = Number(this.#statistics[1]) + Number(this.#statistics[2]);
   }
 
   #newSocket(family: number): number {

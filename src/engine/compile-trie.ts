@@ -4,7 +4,7 @@
  * Tables alone are fastest, but cost up to 2 KiB per host address. Where they would take too much, the last few
  * distinctions are made by comparing with keys instead: an eighth of the memory or less, some nanoseconds more.
  */
-import type { ImageWriter } from './compile-image.ts';
+import type { ImageWriter } from './image-writer.ts';
 import { Entry, MAX_SEARCH_KEYS } from './rule-set-layout.ts';
 
 const WORD_END = 0x1_0000_0000;

@@ -1,7 +1,7 @@
 /**
  * Bit vectors over the rules of a list, one per class (layout in rule-set-layout.ts). Cold path.
  */
-import type { ImageWriter } from './compile-image.ts';
+import type { ImageWriter } from './image-writer.ts';
 import { detailWordCount, summaryWordCount } from './rule-set-layout.ts';
 
 /** Size of the vectors of one list, and how to make them. */

@@ -9,7 +9,7 @@
 import type { Ipv4Interval, Ipv6Interval } from './address-set.ts';
 import { IPV4_MAX, IPV6_MAX } from './address-set.ts';
 import { type Classes, type Domain, type Interval, classify, distinctLists } from './classes.ts';
-import { ImageWriter } from './compile-image.ts';
+import { ImageWriter } from './image-writer.ts';
 import { writeIpv6Trie, writeTrie } from './compile-trie.ts';
 import { VectorShape, VectorWriter } from './compile-vectors.ts';
 import {

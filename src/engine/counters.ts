@@ -22,10 +22,14 @@ export const InterfaceCounter = Object.freeze({
   BytesIn: 1,
   FramesOut: 2,
   BytesOut: 3,
-  /** Frames the kernel dropped before the data plane could read them (PACKET_STATISTICS tp_drops). */
+  /** Frames the kernel dropped before the data plane could read them (PACKET_STATISTICS tp_drops, XDP_STATISTICS). */
   KernelDrops: 4,
   /** Frames that were judged "forward" to this interface and that the kernel refused. */
   SendErrors: 5,
+  /** Of the kernel's drops, those for which the receive ring had no room (XDP_STATISTICS rx_ring_full). */
+  ReceiveRingFull: 6,
+  /** Entries of ours in a ring that the kernel would not take (rx_invalid_descs, tx_invalid_descs): a fault of ours. */
+  InvalidDescriptors: 7,
 } as const);
 const INTERFACE_SLOTS = 8;
 

@@ -12,8 +12,8 @@ import {
   RULE_ALLOW,
   RULE_SLOT_MASK,
   RULE_STATEFUL,
-} from './image-layout.ts';
-import type { PolicyImage } from './image.ts';
+} from './policy-image-layout.ts';
+import type { PolicyImage } from './policy-image.ts';
 import { matchRule } from './match.ts';
 import { Reason } from './reason.ts';
 

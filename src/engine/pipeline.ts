@@ -17,7 +17,7 @@ import { isQuotePlausible, track, TrackCode } from '../flowtable/track.ts';
 import { type Counters, InterfaceCounter } from './counters.ts';
 import { flowOpener } from './flow-opener.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from './evaluate.ts';
-import { NO_NIC, type PolicyImage } from './image.ts';
+import { NO_NIC, type PolicyImage } from './policy-image.ts';
 import { isHostAdvice, linkTraffic, ORDINARY, sanity } from './link-traffic.ts';
 import { LookAhead } from './look-ahead.ts';
 import { FIRST_DROP, FIRST_MALFORMED, FIRST_UNFIT_CODE, Reason } from './reason.ts';

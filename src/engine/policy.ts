@@ -1,6 +1,6 @@
 /**
  * Policy: what the engine enforces, with every name resolved. `src/policy` makes it from a configuration;
- * `image.ts` compiles it into the segment that the data plane reads.
+ * `policy-image-compile.ts` compiles it into the segment that the data plane reads.
  */
 import type { AddressSet } from './address-set.ts';
 import type { Rule } from './rule.ts';

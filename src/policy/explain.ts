@@ -4,8 +4,8 @@
  */
 import { IpProtocol, Packet } from '../capture/packet.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from '../engine/evaluate.ts';
-import { compileImage, PolicyRegistry } from '../engine/image-compile.ts';
-import { PolicyImage } from '../engine/image.ts';
+import { compileImage, PolicyRegistry } from '../engine/policy-image-compile.ts';
+import { PolicyImage } from '../engine/policy-image.ts';
 import { type NicPolicy, type Policy, printedRuleName, type RuleList } from '../engine/policy.ts';
 import { FIRST_DROP } from '../engine/reason.ts';
 import { Access } from '../engine/rule.ts';

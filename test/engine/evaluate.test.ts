@@ -4,8 +4,12 @@
 import { describe, expect, test } from 'vitest';
 import { Packet } from '../../src/capture/packet.ts';
 import { Evaluation, evaluate, NO_RULE } from '../../src/engine/evaluate.ts';
-import { compileImage, PolicyRegistry, ruleSlotName } from '../../src/engine/image-compile.ts';
-import { PolicyImage } from '../../src/engine/image.ts';
+import {
+  compileImage,
+  PolicyRegistry,
+  ruleSlotName,
+} from '../../src/engine/policy-image-compile.ts';
+import { PolicyImage } from '../../src/engine/policy-image.ts';
 import {
   NO_RULE_LIST,
   type PolicyRule,

@@ -15,7 +15,7 @@ import {
   configurationText,
 } from '../helpers/pipeline-rig.ts';
 import { RuleCounter } from '../../src/engine/counters.ts';
-import { compileImage, ruleSlotName } from '../../src/engine/image-compile.ts';
+import { compileImage, ruleSlotName } from '../../src/engine/policy-image-compile.ts';
 import { loadGood } from '../helpers/load-text.ts';
 
 const CLIENT = `${REMOTE}:50000`;

@@ -8,7 +8,7 @@ import {
   compileImage,
   PolicyRegistry,
   ruleSlotName,
-} from '../../src/engine/image-compile.ts';
+} from '../../src/engine/policy-image-compile.ts';
 import {
   type NicPolicy,
   type Policy,

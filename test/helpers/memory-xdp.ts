@@ -175,7 +175,7 @@ export class MemoryXdp implements XdpSystem {
       send: ring(sizes.send, DESCRIPTOR_WORDS),
       completion: ring(sizes.completion, ADDRESS_WORDS),
       binding: undefined,
-      statistics: { receiveDropped: 0, receiveRingFull: 0 },
+      statistics: { receiveDropped: 0, receiveRingFull: 0, invalidDescriptors: 0 },
     };
     this.sockets.set(descriptor, socket);
     const { receive, fill, send, completion } = socket;

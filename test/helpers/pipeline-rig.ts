@@ -8,8 +8,8 @@ import {
   type CompiledImage,
   compileImage,
   PolicyRegistry,
-} from '../../src/engine/image-compile.ts';
-import { PolicyImage } from '../../src/engine/image.ts';
+} from '../../src/engine/policy-image-compile.ts';
+import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { FIRST_DROP, reasonNames } from '../../src/engine/reason.ts';
 import { DEFAULT_TIMEOUTS, type FlowTimeouts } from '../../src/flowtable/expiry.ts';

@@ -20,6 +20,10 @@ export interface WireCounts {
   sendFailed(side: number): void;
   /** Frames that arrived on `side` and that the kernel dropped, because they were not read in time. */
   kernelDropped(side: number, frames: number): void;
+  /** Of these, those for which a ring shared with the kernel had no room. */
+  receiveRingFull(side: number, frames: number): void;
+  /** Entries in such a ring that the kernel would not take. */
+  invalidDescriptors(side: number, entries: number): void;
 }
 
 export interface WireHandler {

@@ -17,6 +17,10 @@ const NETWORK_DOWN = SendError.NetworkDown;
 /** Calls of `send` for one flush: a device that refuses costs one call per frame. */
 const SENDS_PER_FLUSH = 64;
 
+function emptyStatistics(): XdpStatistics {
+  return { receiveDropped: 0, receiveRingFull: 0, invalidDescriptors: 0 };
+}
+
 export class Port {
   readonly side: number;
   readonly socket: number;
@@ -27,9 +31,9 @@ export class Port {
   readonly #system: XdpSystem;
   readonly #counts: WireCounts;
   readonly #pool: FramePool;
-  readonly #statistics: XdpStatistics = { receiveDropped: 0, receiveRingFull: 0 };
-  /** Frames that were counted as dropped by the kernel. */
-  #dropsCounted = 0;
+  readonly #statistics = emptyStatistics();
+  /** What of it was counted. */
+  readonly #counted = emptyStatistics();
   /** Frames the kernel took and its device refused, that are not acknowledged yet. */
   #refused = 0;
   #isDown = false;
@@ -126,12 +130,15 @@ export class Port {
 
   collectDrops(): void {
     this.#system.readStatistics(this.socket, this.#statistics);
-    const { receiveDropped, receiveRingFull } = this.#statistics;
-    const drops = receiveDropped + receiveRingFull;
-    if (drops > this.#dropsCounted) {
-      this.#counts.kernelDropped(this.side, drops - this.#dropsCounted);
-      this.#dropsCounted = drops;
-    }
+    const now = this.#statistics;
+    const counted = this.#counted;
+    const ringFull = now.receiveRingFull - counted.receiveRingFull;
+    const drops = now.receiveDropped - counted.receiveDropped + ringFull;
+    const invalid = now.invalidDescriptors - counted.invalidDescriptors;
+    if (drops > 0) this.#counts.kernelDropped(this.side, drops);
+    if (ringFull > 0) this.#counts.receiveRingFull(this.side, ringFull);
+    if (invalid > 0) this.#counts.invalidDescriptors(this.side, invalid);
+    Object.assign(counted, now);
   }
 
   /** Counts the frames that are still in the rings: they go nowhere now. */

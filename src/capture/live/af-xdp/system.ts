@@ -55,6 +55,8 @@ export interface XdpStatistics {
   receiveDropped: number;
   /** Frames that found the receive ring full. */
   receiveRingFull: number;
+  /** Entries of the fill ring and of the send ring that the kernel would not take. */
+  invalidDescriptors: number;
 }
 
 /** Where our program runs. */

@@ -12,6 +12,8 @@ const handler = {
     sent: () => undefined,
     sendFailed: () => undefined,
     kernelDropped: () => undefined,
+    receiveRingFull: () => undefined,
+    invalidDescriptors: () => undefined,
   },
 };
 

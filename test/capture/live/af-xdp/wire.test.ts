@@ -14,7 +14,10 @@ const DENIED = 0xff;
 
 interface Rig {
   readonly system: MemoryXdp;
-  readonly counts: Record<'judged' | 'sent' | 'bytes' | 'failed' | 'drops', [number, number]>;
+  readonly counts: Record<
+    'judged' | 'sent' | 'bytes' | 'failed' | 'drops' | 'ringFull' | 'invalid',
+    [number, number]
+  >;
   readonly lost: string[];
   /** Resolves when the wire was stopped. */
   readonly done: Promise<unknown>;
@@ -41,6 +44,8 @@ function rig(options: RigOptions): Rig {
     bytes: [0, 0],
     failed: [0, 0],
     drops: [0, 0],
+    ringFull: [0, 0],
+    invalid: [0, 0],
   };
   const add = (name: keyof Rig['counts'], side: number, amount: number): void => {
     counts[name][side as 0 | 1] += amount;
@@ -93,6 +98,8 @@ function rig(options: RigOptions): Rig {
         },
         sendFailed: (side) => add('failed', side, 1),
         kernelDropped: (side, frames) => add('drops', side, frames),
+        receiveRingFull: (side, frames) => add('ringFull', side, frames),
+        invalidDescriptors: (side, entries) => add('invalid', side, entries),
       },
     },
     system,
@@ -133,6 +140,8 @@ describe('an af-xdp wire', () => {
       bytes: [total * 60, (total * 3 * 64) / 4],
       failed: [0, 0],
       drops: [0, 0],
+      ringFull: [0, 0],
+      invalid: [0, 0],
     });
     const outbound = system.sent.filter(({ device }) => device === OUT);
     expect(outbound.map(({ bytes }) => new DataView(bytes.buffer).getUint32(4))).toEqual(
@@ -179,6 +188,22 @@ describe('an af-xdp wire', () => {
     }
     // No frame got lost on the way: the kernel has as many as it can hold.
     expect(system.freeFrames(), seed).toEqual([4096, 4096]);
+  });
+
+  test('statistics of the sockets: why frames were dropped, and what the kernel would not take', async () => {
+    const { counts, done } = rig({
+      steps: (kernel, step) => {
+        if (step > 1) return false;
+        const [outside, inside] = kernel.sockets.values();
+        if (outside === undefined || inside === undefined) throw new Error('two sockets expected');
+        outside.statistics.receiveDropped += 3;
+        outside.statistics.receiveRingFull += 5;
+        inside.statistics.invalidDescriptors += 2;
+        return true;
+      },
+    });
+    await done;
+    expect(counts).toMatchObject({ drops: [16, 0], ringFull: [10, 0], invalid: [0, 4] });
   });
 
   test('stopped in the middle of a batch, it counts what it leaves behind', async () => {
@@ -255,7 +280,13 @@ describe('an af-xdp wire', () => {
       },
     });
     const lost = await new Promise<Error>((resolve) => {
-      const counts = { sent: () => {}, sendFailed: () => {}, kernelDropped: () => {} };
+      const counts = {
+        sent: () => {},
+        sendFailed: () => {},
+        kernelDropped: () => {},
+        receiveRingFull: () => {},
+        invalidDescriptors: () => {},
+      };
       const handler = { judge: () => 1, tick: () => {}, counts };
       openAfXdpWire(
         { outside: 'out0', inside: 'in0', busyPoll: 0, lost: resolve },

@@ -1,5 +1,5 @@
 /**
- * PolicyImage: the data plane's view of a compiled policy (image-layout.ts). Everything is checked once, when it is
+ * PolicyImage: the data plane's view of a compiled policy (policy-image-layout.ts). Everything is checked once, when it is
  * attached; after that no lookup can leave the image.
  */
 import type { Packet } from '../capture/packet.ts';
@@ -16,7 +16,7 @@ import {
   Nic,
   NIC_WORDS,
   RULE_SLOT_MASK,
-} from './image-layout.ts';
+} from './policy-image-layout.ts';
 import { MAX_NICS, MAX_RULE_SLOTS } from './counters.ts';
 import { BrokenImageError } from './rule-set-check.ts';
 import { RuleSet } from './rule-set.ts';

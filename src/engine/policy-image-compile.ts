@@ -17,7 +17,7 @@ import {
   NIC_WORDS,
   RULE_ALLOW,
   RULE_STATEFUL,
-} from './image-layout.ts';
+} from './policy-image-layout.ts';
 import { MAX_NICS, MAX_RULE_SLOTS } from './counters.ts';
 import {
   NO_RULE_LIST,

@@ -12,9 +12,9 @@ import {
   compileImage,
   MAX_ADDRESSES,
   PolicyRegistry,
-} from '../../src/engine/image-compile.ts';
-import { Header, HEADER_WORDS, List, Nic } from '../../src/engine/image-layout.ts';
-import { NO_NIC, PolicyImage, PolicyImageError } from '../../src/engine/image.ts';
+} from '../../src/engine/policy-image-compile.ts';
+import { Header, HEADER_WORDS, List, Nic } from '../../src/engine/policy-image-layout.ts';
+import { NO_NIC, PolicyImage, PolicyImageError } from '../../src/engine/policy-image.ts';
 import type { NicPolicy, Policy } from '../../src/engine/policy.ts';
 import { bytesPerCall } from '../helpers/bytes-per-call.ts';
 import {

@@ -1,0 +1,17 @@
+/**
+ * What bench/pauses writes and the report reads.
+ */
+import type { Environment } from '../environment.ts';
+import type { Spread } from '../statistics.ts';
+
+export interface PauseResults {
+  readonly environment: Environment;
+  readonly repeats: number;
+  /** Flows that all expire at the same moment. */
+  readonly flows: number;
+  /** Calls of `housekeep` that it takes until they are gone. */
+  readonly calls: number;
+  /** Microseconds of the longest call of each repeat, and of the median one. */
+  readonly longest: Spread;
+  readonly typical: Spread;
+}
