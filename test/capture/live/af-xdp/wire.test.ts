@@ -166,7 +166,7 @@ describe('an af-xdp wire', () => {
           const error = random.pick([0, 0, 11, SendError.NetworkDown, 'drop'] as const);
           if (error === 0) kernel.sendErrors.delete(device);
           else kernel.sendErrors.set(device, error);
-          const burst = random.below(random.below(20) === 0 ? 6000 : 100);
+          const burst = random.below(random.below(20) === 0 ? 12_000 : 100);
           for (let n = 0; n < burst; n++) {
             const length = random.below(50) === 0 ? 2000 : 14 + random.below(1500);
             kernel.deliver(device, 0, frame(random.pick([1, DENIED]), n, length));
@@ -187,7 +187,7 @@ describe('an af-xdp wire', () => {
       expect(counts.failed[side] + counts.drops[side], seed).toBeGreaterThan(0);
     }
     // No frame got lost on the way: the kernel has as many as it can hold.
-    expect(system.freeFrames(), seed).toEqual([4096, 4096]);
+    expect(system.freeFrames(), seed).toEqual([8192, 8192]);
   });
 
   test('statistics of the sockets: why frames were dropped, and what the kernel would not take', async () => {
