@@ -17,12 +17,15 @@ export interface Visit {
   readonly parts: readonly VisitPart[];
 }
 
-/** Measured in the first two repeats only, once in either order: they take long and vary little. */
-const TWICE: ReadonlySet<Measure> = new Set(['curve', 'cpu', 'tcpreplay']);
-const TWO = 2;
+/** Repeats that measure everything, once in either order of the devices. */
+const FULL_REPEATS = 2;
+/** What only those measure: it takes long and varies little. */
+const IN_FULL_REPEATS: ReadonlySet<Measure> = new Set(['curve', 'cpu', 'tcpreplay']);
 
 export function measuresIn(repeat: number, { measures }: VisitPart): readonly Measure[] {
-  return repeat < TWO ? measures : measures.filter((measure) => !TWICE.has(measure));
+  return repeat < FULL_REPEATS
+    ? measures
+    : measures.filter((measure) => !IN_FULL_REPEATS.has(measure));
 }
 
 export interface VisitPart {
@@ -30,14 +33,9 @@ export interface VisitPart {
   readonly measures: readonly Measure[];
 }
 
-export interface Plan {
-  readonly repeats: number;
-  readonly seconds: number;
-  readonly visits: readonly Visit[];
-}
-
 const FLOWS = 8192;
 const RULES = [1, 100, 1000] as const;
+const MOST_RULES = Math.max(...RULES);
 const SIZES: readonly FrameSize[] = [64, 512, 1514, 'mix'];
 const KINDS: readonly TrafficKind[] = ['established', 'new', 'half-denied'];
 const ALL: readonly Measure[] = [
@@ -73,7 +71,7 @@ function quick(devices: readonly DeviceUnderTest[]): Visit[] {
       device,
       rules,
       family: 4 as const,
-      parts: [{ traffic: traffic('established', 64, 4), measures: ['saturated', 'latency'] }],
+      parts: small(['saturated', 'latency']),
     })),
   );
 }
@@ -92,7 +90,7 @@ function compare(devices: readonly DeviceUnderTest[]): Visit[] {
 }
 
 function isMostRules(rules: number): boolean {
-  return rules === 0 || rules === Math.max(...RULES);
+  return rules === 0 || rules === MOST_RULES;
 }
 
 function small(measures: readonly Measure[]): VisitPart[] {
@@ -110,7 +108,7 @@ function everything(device: DeviceUnderTest): VisitPart[] {
 }
 
 function latencyOnly(device: DeviceUnderTest): Visit[] {
-  return [{ device, rules: Math.max(...RULES), family: 4, parts: small(['saturated', 'latency']) }];
+  return [{ device, rules: MOST_RULES, family: 4, parts: small(['saturated', 'latency']) }];
 }
 
 /** Every frame size, kind of traffic, family and number of rules. */
@@ -138,7 +136,7 @@ function reload(devices: readonly DeviceUnderTest[]): Visit[] {
     device,
     rules: 1000,
     family: 4 as const,
-    parts: [{ traffic: traffic('established', 64, 4), measures: ['reload'] as const }],
+    parts: small(['reload']),
   }));
 }
 

@@ -14,7 +14,7 @@
  * A lookup and an insertion look at no more than `PROBE_LIMIT` slots. At load 0.5 a random table of a million has no run
  * near that long, and the seeded hash (hash.ts) leaves a sender no way to make one.
  */
-import { hashIpv4, hashKeyFrom, hashWords } from './hash.ts';
+import { hashKeyFrom, hashWords } from './hash.ts';
 import type { FlowKey } from './key.ts';
 import { Field, NO_FLOW, RECORD_WORDS, Word } from './record.ts';
 import type { FlowIndex } from './record.ts';
@@ -66,14 +66,9 @@ export class HashIndex {
     this.#index.fill(0);
   }
 
-  /** The hash of a key, for `preload`. */
+  /** The hash of a key, whose place in the index it tells. */
   hashOf(key: FlowKey): number {
     return hashWords(this.#hashKey, key.words, 0);
-  }
-
-  /** The hash of a key of IPv4, from its words that are not zero. */
-  hashOfIpv4(local: number, remote: number, ports: number, tag: number): number {
-    return hashIpv4(this.#hashKey, local, remote, ports, tag);
   }
 
   /**
@@ -106,7 +101,7 @@ export class HashIndex {
     const matchMask = this.#matchMask;
     const unit = recordMask + 1;
     const wanted = key.words;
-    const hash = hashWords(this.#hashKey, wanted, 0);
+    const hash = this.hashOf(key);
     let slot = hash & slotMask;
     let expected = hash & this.#tagMask;
     for (let probes = 0; probes < PROBE_LIMIT; probes++) {

@@ -88,43 +88,6 @@ export function hashWords(hashKey: Int32Array, words: Int32Array, base: number):
   return mix((sum0 & 0xffff_0000) | (sum1 >>> 16));
 }
 
-/** `hashWords` of a key of IPv4, from its words 3, 7, 8 and 9: the same sums without the zeros. */
-export function hashIpv4(
-  hashKey: Int32Array,
-  local: number,
-  remote: number,
-  ports: number,
-  tag: number,
-): number {
-  const sum0 =
-    hashKey[SUM_0] +
-    Math.imul(hashKey[12], local & 0xffff) +
-    Math.imul(hashKey[13], local >>> 16) +
-    Math.imul(hashKey[28], remote & 0xffff) +
-    Math.imul(hashKey[29], remote >>> 16);
-  const sum1 =
-    hashKey[SUM_1] +
-    Math.imul(hashKey[14], local & 0xffff) +
-    Math.imul(hashKey[15], local >>> 16) +
-    Math.imul(hashKey[30], remote & 0xffff) +
-    Math.imul(hashKey[31], remote >>> 16);
-  const all0 =
-    (sum0 +
-      Math.imul(hashKey[32], ports & 0xffff) +
-      Math.imul(hashKey[33], ports >>> 16) +
-      Math.imul(hashKey[36], tag & 0xffff) +
-      Math.imul(hashKey[37], tag >>> 16)) |
-    0;
-  const all1 =
-    (sum1 +
-      Math.imul(hashKey[34], ports & 0xffff) +
-      Math.imul(hashKey[35], ports >>> 16) +
-      Math.imul(hashKey[38], tag & 0xffff) +
-      Math.imul(hashKey[39], tag >>> 16)) |
-    0;
-  return mix((all0 & 0xffff_0000) | (all1 >>> 16));
-}
-
 /** murmur3's 32-bit finaliser: a bijection in which every input bit reaches every output bit. */
 function mix(value: number): number {
   let mixed = value;

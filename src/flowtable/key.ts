@@ -140,7 +140,8 @@ function echoKind(protocol: number, icmpType: number): number {
   return icmpType === 128 ? ECHO_REQUEST : icmpType === 129 ? ECHO_REPLY : NO_ECHO;
 }
 
-function portsWord(srcPort: number, dstPort: number, direction: number): number {
+/** Local port in the upper 16 bits, remote port in the lower: the same for both directions of a flow. */
+export function portsWord(srcPort: number, dstPort: number, direction: number): number {
   return direction === 0 ? (dstPort << 16) | srcPort : (srcPort << 16) | dstPort;
 }
 
