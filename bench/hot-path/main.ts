@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import '../../daemon/data-plane/compiler-limits.ts';
 import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
+import { perSecond } from '../numbers.ts';
 import { outOfTolerance, readBaseline, writeBaseline } from './baseline.ts';
 import type { BenchCase } from './case.ts';
 import { CASES } from './cases.ts';
@@ -58,13 +59,6 @@ function row(columns: readonly string[]): void {
     index === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[index] ?? 0),
   );
   process.stdout.write(`${cells.join(' ').trimEnd()}\n`);
-}
-
-/** 12345678 to `12.3 M`. */
-function perSecond(nanoseconds: number): string {
-  const rate = 1e9 / nanoseconds;
-  if (rate >= 1e6) return `${(rate / 1e6).toPrecision(3)} M`;
-  return rate >= 1e3 ? `${(rate / 1e3).toPrecision(3)} k` : rate.toPrecision(3);
 }
 
 function time(nanoseconds: number): string {

@@ -1,15 +1,21 @@
 /**
  * The part of the report about nsgd inline, beside its peers.
  */
-import type { Findings } from '../tcpreplay/measures.ts';
+import { rate, times, withRange } from '../numbers.ts';
 import type { Spread } from '../statistics.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import type { Inline } from './inline.ts';
-import { measuredOn, rate, table, times, withRange } from './markdown.ts';
+import {
+  type CurvePoint,
+  DENIED,
+  type Inline,
+  OURS,
+  SATURATED,
+  SMALL,
+  type Value,
+  ZERO_LOSS,
+} from './inline.ts';
+import { measuredOn, table } from './markdown.ts';
 import type { Chart, Series } from './svg.ts';
-
-export const OURS = 'nsgd af-xdp';
-const SMALL: Partial<Traffic> = { kind: 'established', size: 64, family: 4 };
 
 /** A comparison that stands in a table: more is better. */
 export interface Comparison {
@@ -23,11 +29,6 @@ export interface InlineSection {
   readonly charts: Readonly<Record<string, Chart>>;
   readonly comparisons: readonly Comparison[];
 }
-
-type Value = (found: Findings) => number | undefined;
-
-const SATURATED: Value = ({ saturated }) => saturated?.receivedRate;
-const ZERO_LOSS: Value = ({ zeroLoss }) => zeroLoss?.rate;
 
 export function inlineSection(inline: Inline): InlineSection {
   const { environment, options, repeats, plan, failures } = inline.results;
@@ -117,7 +118,7 @@ function kindTable(inline: Inline, comparisons: Comparison[]): string {
   const kinds: readonly [string, Partial<Traffic>, Value][] = [
     ['established', SMALL, SATURATED],
     ['new flows', { ...SMALL, kind: 'new' }, SATURATED],
-    ['denied', { ...SMALL, kind: 'denied' }, deniedRate],
+    ['denied', { ...SMALL, kind: 'denied' }, DENIED],
   ];
   const rows = inline.devices
     .filter((device) => inline.hasRules(device))
@@ -136,19 +137,12 @@ function kindTable(inline: Inline, comparisons: Comparison[]): string {
   return table(['frames a second', ...kinds.map(([what]) => what)], rows);
 }
 
-/** What was taken in and not lost for want of time; a device that does not count its losses has no such number. */
-function deniedRate({ saturated }: Findings): number | undefined {
-  return saturated?.denied === undefined ? undefined : saturated.denied / saturated.seconds;
-}
-
 function overloadTable(inline: Inline): string {
   const most = inline.ruleCounts.at(-1) ?? 0;
   const rows = inline.devices.flatMap((device) => {
-    const curve = inline.curve(inline.cell(device, most, SMALL));
-    if (curve.length === 0) return [];
-    const best = Math.max(...curve.map(({ received }) => received));
-    const last = curve.at(-1);
-    if (last === undefined) return [];
+    const overload = inline.overload(inline.cell(device, most, SMALL));
+    if (overload === undefined) return [];
+    const { best, last } = overload;
     return [
       [
         device,
@@ -240,8 +234,7 @@ function charts(inline: Inline): Record<string, Chart> {
     devices
       .map((name) => ({ name, points: points(name), isOurs: name === OURS }))
       .filter((each) => each.points.length > 0);
-  const curve = (device: string): ReturnType<Inline['curve']> =>
-    inline.curve(inline.cell(device, most, SMALL));
+  const curve = (device: string): CurvePoint[] => inline.curve(inline.cell(device, most, SMALL));
   return {
     'throughput-by-rules': {
       title: 'Throughput by number of rules, 64-byte frames, saturated',

@@ -1,9 +1,10 @@
 /**
  * The part of the report about every frame size, kind of traffic, family and number of rules.
  */
-import type { Inline } from './inline.ts';
-import { measuredOn, rate, table } from './markdown.ts';
+import { rate } from '../numbers.ts';
 import type { FrameSize, TrafficKind } from '../traffic/traffic.ts';
+import { type Inline, SATURATED, ZERO_LOSS } from './inline.ts';
+import { measuredOn, table } from './markdown.ts';
 
 const SIZES: readonly FrameSize[] = [64, 512, 1514, 'mix'];
 const KINDS: readonly TrafficKind[] = ['established', 'new', 'half-denied'];
@@ -16,8 +17,8 @@ export function matrixSection(inline: Inline): string {
         KINDS.flatMap((kind) => {
           const cells = SIZES.map((size) => {
             const cell = inline.cell(device, rules, { kind, size, family });
-            const saturated = inline.spread(cell, (found) => found.saturated?.receivedRate);
-            const zeroLoss = inline.spread(cell, (found) => found.zeroLoss?.rate);
+            const saturated = inline.spread(cell, SATURATED);
+            const zeroLoss = inline.spread(cell, ZERO_LOSS);
             return saturated === undefined || zeroLoss === undefined
               ? '-'
               : `${rate(zeroLoss.median)}, ${rate(saturated.median)}`;

@@ -5,9 +5,10 @@ import type { CaseResult } from '../hot-path/result.ts';
 import type { HotPathResults } from '../hot-path/results.ts';
 import type { MatcherResult, MatcherResults } from '../matcher/results.ts';
 import type { MemoryResults } from '../memory/results.ts';
+import { duration, megabytes, perSecond, times, withRange } from '../numbers.ts';
 import type { Spread } from '../statistics.ts';
 import type { Comparison } from './inline-section.ts';
-import { duration, measuredOn, megabytes, perSecond, table, times, withRange } from './markdown.ts';
+import { measuredOn, table } from './markdown.ts';
 import type { Chart } from './svg.ts';
 
 /** Of whom nsgd's flow table is a ratio, by case. */

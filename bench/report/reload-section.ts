@@ -1,8 +1,9 @@
 /**
  * The part of the report about policy changes under load.
  */
+import { rate } from '../numbers.ts';
 import type { InlineResults } from '../tcpreplay/results.ts';
-import { measuredOn, rate, table } from './markdown.ts';
+import { measuredOn, table } from './markdown.ts';
 
 export function reloadSection({ environment, visits }: InlineResults): string {
   const rows = visits.flatMap(({ device, found }) => {

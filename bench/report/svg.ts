@@ -80,7 +80,7 @@ function logAxis(values: readonly number[]): Axis {
 }
 
 /** 1234567 to `1.23M`. */
-export function shortNumber(value: number): string {
+function shortNumber(value: number): string {
   const units: [number, string][] = [
     [1e9, 'G'],
     [1e6, 'M'],

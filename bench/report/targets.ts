@@ -4,13 +4,12 @@
 import type { HotPathResults } from '../hot-path/results.ts';
 import type { MatcherResults } from '../matcher/results.ts';
 import type { MemoryResults } from '../memory/results.ts';
+import { duration, rate, times } from '../numbers.ts';
 import type { PauseResults } from '../pauses/results.ts';
 import type { InlineResults } from '../tcpreplay/results.ts';
 import type { Spread } from '../statistics.ts';
-import type { Traffic } from '../traffic/traffic.ts';
-import type { Inline } from './inline.ts';
-import { OURS } from './inline-section.ts';
-import { duration, rate, table, times } from './markdown.ts';
+import { DENIED, type Inline, OURS, SATURATED, SMALL, ZERO_LOSS } from './inline.ts';
+import { table } from './markdown.ts';
 
 export interface TargetSources {
   readonly inline: Inline | undefined;
@@ -24,7 +23,6 @@ export interface TargetSources {
 /** What, what was to be reached, what was measured, whether it was. */
 type Row = readonly [what: string, target: string, measured: string, isReached: boolean];
 
-const SMALL: Partial<Traffic> = { kind: 'established', size: 64, family: 4 };
 const MOST_RULES = 1000;
 const MILLISECOND_US = 1000;
 
@@ -175,9 +173,9 @@ function inlineTargets(inline: Inline | undefined): Row[] {
   const at = (device: string, rules: number, traffic = SMALL): ReturnType<Inline['cell']> =>
     inline.cell(device, rules, traffic);
   const saturated = (device: string, rules: number): number | undefined =>
-    inline.spread(at(device, rules), ({ saturated: trial }) => trial?.receivedRate)?.median;
+    inline.spread(at(device, rules), SATURATED)?.median;
   const zeroLoss = (device: string, rules: number): number | undefined =>
-    inline.spread(at(device, rules), ({ zeroLoss: found }) => found?.rate)?.median;
+    inline.spread(at(device, rules), ZERO_LOSS)?.median;
   const ratio = (
     what: string,
     ours: number | undefined,
@@ -210,17 +208,12 @@ function inlineTargets(inline: Inline | undefined): Row[] {
     25,
   );
   ratio('saturated, 1,000 rules, to 1 rule', saturated(OURS, MOST_RULES), saturated(OURS, 1), 0.95);
-  const curve = inline.curve(at(OURS, MOST_RULES));
-  const last = curve.at(-1);
-  if (last !== undefined) {
-    const best = Math.max(...curve.map(({ received }) => received));
+  const overload = inline.overload(at(OURS, MOST_RULES));
+  if (overload !== undefined) {
+    const { best, last } = overload;
     ratio(`overload (${rate(last.offered)}/s offered), to the best rate`, last.received, best, 0.9);
   }
-  const denied = inline.spread(
-    at(OURS, MOST_RULES, { ...SMALL, kind: 'denied' }),
-    ({ saturated: trial }) =>
-      trial?.denied === undefined ? undefined : trial.denied / trial.seconds,
-  );
+  const denied = inline.spread(at(OURS, MOST_RULES, { ...SMALL, kind: 'denied' }), DENIED);
   if (denied !== undefined) {
     rows.push([
       'denied traffic dropped',
