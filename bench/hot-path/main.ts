@@ -6,8 +6,6 @@
  * number: a shared machine is no judge.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 // oxlint-disable-next-line import/no-unassigned-import -- compiled as the data plane is
@@ -15,12 +13,12 @@ import '../../daemon/data-plane/compiler-limits.ts';
 import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
 import { perSecond } from '../numbers.ts';
+import { writeResults } from '../results-file.ts';
 import { outOfTolerance, readBaseline, writeBaseline } from './baseline.ts';
 import type { BenchCase } from './case.ts';
 import { CASES } from './cases.ts';
 import { measure, type Measurement, type MeasureOptions } from './measure.ts';
 import { type CaseResult, caseResult } from './result.ts';
-import type { HotPathResults } from './results.ts';
 
 const NODE_OPTIONS = ['--expose-gc', '--min-semi-space-size=16', '--max-old-space-size=4096'];
 const NORMAL: MeasureOptions = { rounds: 5, roundMilliseconds: 100 };
@@ -118,12 +116,9 @@ function main(): void {
   row(['case', 'median ns', 'min', 'max', 'per second', 'bytes']);
   const results = wanted.flatMap((each) => measureCase(each, processes, values.quick) ?? []);
 
-  const folder = join(projectRoot, 'bench/results');
-  mkdirSync(folder, { recursive: true });
   // A part of the cases must not stand for all of them in the report.
-  const file = join(folder, positionals.length === 0 ? 'hot-path.json' : 'hot-path-part.json');
-  const all: HotPathResults = { environment, processes, results };
-  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
+  const name = positionals.length === 0 ? 'hot-path' : 'hot-path-part';
+  writeResults(name, { environment, processes, results });
 
   if (values['save-baseline']) {
     writeBaseline(cpu, results);

@@ -7,7 +7,6 @@
  * The three take turns, every other time in the opposite order. Writes bench/results/matcher.json.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../test/helpers/project-root.ts';
@@ -15,9 +14,10 @@ import { packageVersion, readEnvironment } from '../environment.ts';
 import { publishedSets } from '../hot-path/cases-match.ts';
 import type { Measurement } from '../hot-path/measure.ts';
 import { dpdkAclObstacle, measureDpdkAcl } from '../peers/dpdk-acl.ts';
+import { writeResults } from '../results-file.ts';
 import { generatedSet, generatedSetNames, type RuleSetFiles } from '../rules/set-files.ts';
 import { median, type Spread, spread } from '../statistics.ts';
-import type { MatcherResult, MatcherResults } from './results.ts';
+import type { MatcherResult } from './results.ts';
 
 const NODE_OPTIONS = ['--expose-gc', '--min-semi-space-size=16'];
 const CASE_TIMEOUT_MS = 120_000;
@@ -96,16 +96,12 @@ function main(): void {
     process.stdout.write(`${line(result)}\n`);
     return result;
   });
-  const all: MatcherResults = {
+  writeResults(positionals.length === 0 ? 'matcher' : 'matcher-part', {
     environment: readEnvironment(),
     dpdk: packageVersion('dpdk-dev'),
     repeats,
     results,
-  };
-  const folder = join(projectRoot, 'bench/results');
-  mkdirSync(folder, { recursive: true });
-  const file = positionals.length === 0 ? 'matcher.json' : 'matcher-part.json';
-  writeFileSync(join(folder, file), `${JSON.stringify(all, null, 2)}\n`);
+  });
 }
 
 main();

@@ -5,17 +5,15 @@
  *     node dist/bench/memory/main.js
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LRUCache } from 'lru-cache';
 import { Packet } from '../../src/capture/packet.ts';
 import { FlowKey, flowKey } from '../../src/flowtable/key.ts';
 import { NO_FLOW, packSlots } from '../../src/flowtable/record.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
-import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
-import type { MemoryResults, MemoryRow } from './results.ts';
+import { writeResults } from '../results-file.ts';
+import type { MemoryRow } from './results.ts';
 
 const COUNTS = [1024, 4096, 16_384, 65_536, 262_144, 1_048_576] as const;
 const NOW = 1000;
@@ -94,10 +92,5 @@ if (kind !== undefined) {
     );
     return row;
   });
-  const results: MemoryResults = { environment: readEnvironment(), rows };
-  mkdirSync(join(projectRoot, 'bench/results'), { recursive: true });
-  writeFileSync(
-    join(projectRoot, 'bench/results/memory.json'),
-    `${JSON.stringify(results, null, 2)}\n`,
-  );
+  writeResults('memory', { environment: readEnvironment(), rows });
 }

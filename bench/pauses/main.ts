@@ -4,13 +4,11 @@
  *
  *     node dist/bench/pauses/main.js
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 // oxlint-disable-next-line import/no-unassigned-import -- compiled as the data plane is
 import '../../daemon/data-plane/compiler-limits.ts';
-import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
 import { fullTable } from '../hot-path/cases-pipeline.ts';
+import { writeResults } from '../results-file.ts';
 import { quantile, spread } from '../statistics.ts';
 import type { PauseResults } from './results.ts';
 
@@ -43,9 +41,7 @@ function main(): void {
     longest: spread(all.map((pauses) => quantile(pauses, 1))),
     typical: spread(all.map((pauses) => quantile(pauses, 0.5))),
   };
-  const folder = join(projectRoot, 'bench/results');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'pauses.json'), `${JSON.stringify(results, null, 2)}\n`);
+  writeResults('pauses', results);
   const { longest, typical, calls } = results;
   process.stdout.write(
     `${FLOWS} flows expire in ${calls} calls: median ${typical.median.toFixed(1)} us, longest ${longest.median.toFixed(0)} us ` +

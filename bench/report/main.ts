@@ -3,15 +3,11 @@
  *
  *     make bench-report
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../../test/helpers/project-root.ts';
-import type { HotPathResults } from '../hot-path/results.ts';
-import type { MatcherResults } from '../matcher/results.ts';
-import type { MemoryResults } from '../memory/results.ts';
 import { times } from '../numbers.ts';
-import type { PauseResults } from '../pauses/results.ts';
-import type { InlineResults } from '../tcpreplay/results.ts';
+import { readResults } from '../results-file.ts';
 import { Inline } from './inline.ts';
 import { type Comparison, inlineSection } from './inline-section.ts';
 import { table } from './markdown.ts';
@@ -22,11 +18,6 @@ import { type Chart, lineChart } from './svg.ts';
 import { targetSection } from './targets.ts';
 
 const folder = join(projectRoot, 'bench');
-
-function read(name: string): unknown {
-  const path = join(folder, 'results', `${name}.json`);
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
-}
 
 /** Each comparison that nsgd loses, the worst first. */
 function lossSection(comparisons: readonly Comparison[]): string {
@@ -46,13 +37,13 @@ function main(): void {
   const sections: string[] = [];
   const charts: Record<string, Chart> = {};
   const comparisons: Comparison[] = [];
-  const hotPath = read('hot-path') as HotPathResults | undefined;
-  const matcher = read('matcher') as MatcherResults | undefined;
-  const memory = read('memory') as MemoryResults | undefined;
-  const compare = (read('inline-compare') ?? read('inline-quick')) as InlineResults | undefined;
-  const matrix = read('inline-matrix') as InlineResults | undefined;
-  const pauses = read('pauses') as PauseResults | undefined;
-  const reload = read('inline-reload') as InlineResults | undefined;
+  const hotPath = readResults('hot-path');
+  const matcher = readResults('matcher');
+  const memory = readResults('memory');
+  const compare = readResults('inline-compare') ?? readResults('inline-quick');
+  const matrix = readResults('inline-matrix');
+  const pauses = readResults('pauses');
+  const reload = readResults('inline-reload');
 
   if (compare !== undefined) {
     const section = inlineSection(new Inline(compare));

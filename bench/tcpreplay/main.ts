@@ -7,12 +7,10 @@
  * Devices take turns, and every other repeat in the opposite order (ABBA), so that what the machine does over time
  * meets all of them. Writes bench/results/inline-PLAN.json after every visit: a run that is stopped is not lost.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { liveObstacle } from '../../test/helpers/live.ts';
-import { projectRoot } from '../../test/helpers/project-root.ts';
 import { readEnvironment } from '../environment.ts';
+import { writeResults } from '../results-file.ts';
 import { trialRules } from '../rules/trial-policy.ts';
 import { establish } from './load.ts';
 import { type Findings, Measurer, type MeasureOptions } from './measures.ts';
@@ -139,8 +137,6 @@ async function main(): Promise<void> {
     visits: [],
     failures: [],
   };
-  const folder = join(projectRoot, 'bench/results');
-  mkdirSync(folder, { recursive: true });
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (const visit of repeat % 2 === 0 ? visits : visits.toReversed()) {
       try {
@@ -153,7 +149,7 @@ async function main(): Promise<void> {
         results.failures.push(failure);
         say(`failed: ${failure}`);
       }
-      writeFileSync(join(folder, `inline-${name}.json`), JSON.stringify(results));
+      writeResults(`inline-${name}`, results);
     }
   }
 }
