@@ -118,7 +118,7 @@ function main(): void {
 
   // A part of the cases must not stand for all of them in the report.
   const name = positionals.length === 0 ? 'hot-path' : 'hot-path-part';
-  writeResults(name, { environment, processes, results });
+  writeResults(name, { environment, isQuick: values.quick, processes, results });
 
   if (values['save-baseline']) {
     writeBaseline(cpu, results);

@@ -4,6 +4,7 @@
 import { rate, times, withRange } from '../numbers.ts';
 import type { Spread } from '../statistics.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import { inlineCommand } from './commands.ts';
 import {
   type CurvePoint,
   DENIED,
@@ -31,16 +32,15 @@ export interface InlineSection {
 }
 
 export function inlineSection(inline: Inline): InlineSection {
-  const { environment, options, repeats, plan, failures } = inline.results;
+  const { environment, options, repeats, failures } = inline.results;
   const comparisons: Comparison[] = [];
   const conditions =
     `${repeats} repeats in turns (ABBA), median (least to greatest); trials of ${options.seconds} s; zero loss means a ` +
     `loss of at most ${options.lossTolerance}, found to ${options.resolution * 100}% of the highest rate; 8,192 flows, ` +
     'UDP, frames of 64 bytes as captured, one way; counted at the sink by the kernel.';
-  const command = `make bench-inline BENCH="--plan ${plan}"`;
   const parts = [
     '## Inline: between a generator and a sink',
-    measuredOn(environment, command, conditions),
+    measuredOn(environment, inlineCommand(inline.results), conditions),
     versionTable(inline),
     '### Throughput by number of rules',
     '![throughput by rules](plots/throughput-by-rules.svg)',

@@ -3,6 +3,7 @@
  */
 import { rate } from '../numbers.ts';
 import type { FrameSize, TrafficKind } from '../traffic/traffic.ts';
+import { inlineCommand } from './commands.ts';
 import { type Inline, SATURATED, ZERO_LOSS } from './inline.ts';
 import { measuredOn, table } from './markdown.ts';
 
@@ -33,7 +34,7 @@ export function matrixSection(inline: Inline): string {
     '## Every frame size, kind of traffic and family',
     measuredOn(
       environment,
-      'make bench-inline BENCH="--plan matrix"',
+      inlineCommand(inline.results),
       `${repeats} repeat(s), trials of ${options.seconds} s, loss tolerance ${options.lossTolerance}. In each cell: frames a ` +
         'second without loss, and saturated. The mix is 7 : 4 : 1 frames of 64, 594 and 1514 bytes. Of half-denied traffic ' +
         'half of the frames arrive when none is lost.',

@@ -3,9 +3,11 @@
  */
 import { rate } from '../numbers.ts';
 import type { InlineResults } from '../tcpreplay/results.ts';
+import { inlineCommand } from './commands.ts';
 import { measuredOn, table } from './markdown.ts';
 
-export function reloadSection({ environment, visits }: InlineResults): string {
+export function reloadSection(results: InlineResults): string {
+  const { environment, visits } = results;
   const rows = visits.flatMap(({ device, found }) => {
     if (found.reload === undefined) return [];
     const { reloads, seconds, trial } = found.reload;
@@ -24,7 +26,7 @@ export function reloadSection({ environment, visits }: InlineResults): string {
     '## Reloads under load',
     measuredOn(
       environment,
-      'make bench-inline BENCH="--plan reload --devices nsgd"',
+      inlineCommand(results),
       'A policy of 1,000 rules and one of 999 take turns.',
     ),
     table(['device', 'reloads', 'in seconds', 'frames a second', 'frames', 'lost'], rows),

@@ -107,8 +107,8 @@ async function main(): Promise<void> {
     say(`skipped: ${liveObstacle}`);
     return;
   }
-  const devices = devicesMatching(values.devices === '' ? [] : values.devices.split(','));
-  const usable = devices.filter((device) => {
+  const words = values.devices === '' ? [] : values.devices.split(',');
+  const usable = devicesMatching(words).filter((device) => {
     const obstacle = device.obstacle();
     if (obstacle !== undefined) say(`${device.name}: skipped: ${obstacle}`);
     return obstacle === undefined;
@@ -131,6 +131,7 @@ async function main(): Promise<void> {
     plan: name,
     repeats,
     options,
+    devices: words,
     versions: Object.fromEntries(
       usable.map((device) => [device.name, device.version() ?? 'unknown']),
     ),

@@ -5,6 +5,7 @@ import type { Environment } from '../environment.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { DeviceUnderTest } from './device.ts';
 import type { Findings, MeasureOptions } from './measures.ts';
+import type { PlanName } from './plan.ts';
 
 export interface VisitResult {
   readonly device: string;
@@ -18,9 +19,11 @@ export interface VisitResult {
 
 export interface InlineResults {
   readonly environment: Environment;
-  readonly plan: string;
+  readonly plan: PlanName;
   readonly repeats: number;
   readonly options: MeasureOptions;
+  /** Words that the devices were chosen by, none for all; undefined in results from before this was recorded. */
+  readonly devices?: readonly string[];
   /** By device. */
   readonly versions: Readonly<Record<string, string>>;
   readonly visits: VisitResult[];
