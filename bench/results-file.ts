@@ -2,7 +2,7 @@
  * bench/results: one file of JSON for each benchmark, between the programs that measure and the report. Not tracked,
  * because its numbers are of one machine.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../test/helpers/project-root.ts';
 import type { HotPathResults } from './hot-path/results.ts';
@@ -25,12 +25,15 @@ type ResultsFiles = {
 
 const folder = join(projectRoot, 'bench/results');
 
+/** Whole or not at all: a program that is stopped leaves the file as it was. */
 export function writeResults<Name extends keyof ResultsFiles>(
   name: Name,
   results: ResultsFiles[Name],
 ): void {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
+  const path = join(folder, `${name}.json`);
+  writeFileSync(`${path}.new`, `${JSON.stringify(results, null, 2)}\n`);
+  renameSync(`${path}.new`, path);
 }
 
 /** undefined when that benchmark was not run. */

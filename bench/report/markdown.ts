@@ -11,8 +11,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** What a table was measured on, in one line. */
 export function measuredOn(environment: Environment, command: string, more = ''): string {
-  const { cpu, cores, memoryGiB, kernel, node, nsgd, date, load } = environment;
+  const { cpu, cores, memoryGiB, kernel, node, nsgd } = environment;
   const machine = `${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}`;
-  const when = `${date.slice(0, 16).replace('T', ' ')} UTC, load ${load} before`;
-  return `Measured with \`${command}\` on ${machine}; nsgd ${nsgd}; ${when}.${more === '' ? '' : ` ${more}`}`;
+  const rest = more === '' ? '' : ` ${more}`;
+  return `Measured with \`${command}\` on ${machine}; nsgd ${nsgd}; ${when(environment)}.${rest}`;
+}
+
+/** `2026-11-22 21:11 UTC, load 2.06 before`. */
+export function when({ date, load }: Pick<Environment, 'date' | 'load'>): string {
+  return `${date.slice(0, 16).replace('T', ' ')} UTC, load ${load} before`;
 }

@@ -5,13 +5,13 @@ import { rate } from '../numbers.ts';
 import type { FrameSize, TrafficKind } from '../traffic/traffic.ts';
 import { inlineCommand } from './commands.ts';
 import { type Inline, SATURATED, ZERO_LOSS } from './inline.ts';
-import { measuredOn, table } from './markdown.ts';
+import { measuredOn, table, when } from './markdown.ts';
 
 const SIZES: readonly FrameSize[] = [64, 512, 1514, 'mix'];
 const KINDS: readonly TrafficKind[] = ['established', 'new', 'half-denied'];
 
 export function matrixSection(inline: Inline): string {
-  const { environment, options, repeats } = inline.results;
+  const { environment, options, repeats, continuations = [] } = inline.results;
   const rows = inline.devices.flatMap((device) =>
     ([4, 6] as const).flatMap((family) =>
       inline.ruleCounts.flatMap((rules) =>
@@ -35,7 +35,8 @@ export function matrixSection(inline: Inline): string {
     measuredOn(
       environment,
       inlineCommand(inline.results),
-      `${repeats} repeat(s), trials of ${options.seconds} s, loss tolerance ${options.lossTolerance}. In each cell: frames a ` +
+      continuations.map((each) => `Continued ${when(each)}. `).join('') +
+        `${repeats} repeat(s), trials of ${options.seconds} s, loss tolerance ${options.lossTolerance}. In each cell: frames a ` +
         'second without loss, and saturated. The mix is 7 : 4 : 1 frames of 64, 594 and 1514 bytes. Of half-denied traffic ' +
         'half of the frames arrive when none is lost.',
     ),

@@ -1,5 +1,6 @@
 /**
- * What is measured on which device: plans from a look that takes a few minutes to all combinations, which take hours.
+ * What is measured on which device: plans from a look that takes a few minutes to all combinations, which take hours
+ * for all devices.
  */
 import { DEVICES } from '../peers/peers.ts';
 import type { Family } from '../rules/trial-policy.ts';
@@ -15,6 +16,11 @@ export interface Visit {
   readonly rules: number;
   readonly family: Family;
   readonly parts: readonly VisitPart[];
+}
+
+/** `nsgd af-xdp, 100 rules, IPv4`. */
+export function visitName({ device, rules, family }: Visit): string {
+  return `${device.name}, ${rules} rules, IPv${family}`;
 }
 
 /** Repeats that measure everything, once in either order of the devices. */
@@ -149,11 +155,9 @@ export function visitsOf(name: PlanName, devices: readonly DeviceUnderTest[]): V
   return PLANS[name](devices).filter(({ device, family }) => device.families.includes(family));
 }
 
-/** The devices whose names contain one of the words; without words all. */
+/** The devices whose names contain one of the words; every device for the word "all". */
 export function devicesMatching(words: readonly string[]): DeviceUnderTest[] {
-  return DEVICES.filter(
-    ({ name }) =>
-      words.length === 0 ||
-      words.some((word) => name.toLowerCase().includes(word.toLowerCase().trim())),
+  return DEVICES.filter(({ name }) =>
+    words.some((word) => word === 'all' || name.toLowerCase().includes(word.toLowerCase().trim())),
   );
 }

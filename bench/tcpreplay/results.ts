@@ -22,8 +22,10 @@ export interface InlineResults {
   readonly plan: PlanName;
   readonly repeats: number;
   readonly options: MeasureOptions;
-  /** Words that the devices were chosen by, none for all; undefined in results from before this was recorded. */
+  /** Words that the devices were chosen by; undefined in results from before this was recorded. */
   readonly devices?: readonly string[];
+  /** When the run was continued, and the load before; undefined when it was not. */
+  readonly continuations?: readonly Pick<Environment, 'date' | 'load'>[];
   /** By device. */
   readonly versions: Readonly<Record<string, string>>;
   readonly visits: VisitResult[];
