@@ -70,7 +70,7 @@ export class Replay {
     this.pipeline = new Pipeline(
       { maxFrameLength: MAX_FRAME_LENGTH },
       {
-        image: new PolicyImage(this.compiled.buffer),
+        image: PolicyImage.attach(this.compiled.buffer),
         flows: this.flows,
         fragments: new FragmentTable(),
         counters: this.counters,

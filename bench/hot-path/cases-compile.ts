@@ -26,7 +26,7 @@ function reload(
   const once = (): ArrayBuffer => {
     const { policy } = loadGood(text, files);
     const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
-    return new PolicyImage(buffer).words.buffer as ArrayBuffer;
+    return PolicyImage.attach(buffer).words.buffer as ArrayBuffer;
   };
   return {
     operations: 1,

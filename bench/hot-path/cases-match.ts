@@ -32,7 +32,7 @@ function matching(files: RuleSetFiles): Workload {
   const rules = readClassbenchRules(files.rules);
   const trace = readClassbenchTrace(files.trace);
   const image = compileRules(rules);
-  const ruleSet = new RuleSet(image, 0);
+  const ruleSet = RuleSet.attach(image, 0);
   const words = columns(trace);
   const packet = new Packet();
   packet.ipVersion = trace[0]?.ipVersion ?? 4;

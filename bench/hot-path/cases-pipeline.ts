@@ -43,7 +43,7 @@ function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: A
   const pipeline = new Pipeline(
     { maxFrameLength: 1522 },
     {
-      image: new PolicyImage(buffer),
+      image: PolicyImage.attach(buffer),
       flows,
       fragments: new FragmentTable(),
       counters: new Counters(new ArrayBuffer(Counters.bytes)),
@@ -144,7 +144,7 @@ function tcpHit(count: number): Workload {
   );
   const made = rig(1, count, 4);
   const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
-  made.pipeline.usePolicy(new PolicyImage(buffer));
+  made.pipeline.usePolicy(PolicyImage.attach(buffer));
   const [client, server] = [REMOTE[4], LOCAL[4]];
   const up = { ip: { src: client, dst: server } };
   const down = { ip: { src: server, dst: client } };

@@ -10,6 +10,7 @@ import { completePartialChecksum } from '../../src/capture/wire/checksum.ts';
 import { type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import type { Pipeline } from '../../src/engine/pipeline.ts';
+import type { Steps } from '../../src/engine/steps.ts';
 import { Segment } from '../native/segment.ts';
 import { type ControlPage, NO_GENERATION, Phase } from './control-page.ts';
 
@@ -23,6 +24,13 @@ const INVALID_DESCRIPTORS = InterfaceCounter.InvalidDescriptors;
 const FORWARD = 1;
 const NOT_IP = 0;
 const MILLISECONDS = 1000;
+
+/**
+ * A new policy is checked for so long at a time, and packets then have the processor for at least so long: rings of
+ * thousands of frames hold what arrives meanwhile, and forwarding loses a fifth of its rate until the check is over.
+ */
+const LOAD_SLICE_MILLISECONDS = 0.3;
+const LOAD_PAUSE_MILLISECONDS = 1.2;
 
 /** A policy that is mapped and was checked. */
 export interface LoadedPolicy {
@@ -40,7 +48,7 @@ export interface DataPlaneDependencies {
   /** In force when this starts. */
   readonly policy: LoadedPolicy;
   /** Maps and checks a generation. @throws where it is missing or broken */
-  readonly loadPolicy: (generation: number) => LoadedPolicy;
+  readonly loadPolicy: (generation: number) => Steps<LoadedPolicy>;
   /** Milliseconds of a clock that is the same in every process and never set back. */
   readonly clock: () => number;
   readonly events: {
@@ -57,8 +65,11 @@ export class DataPlane implements WireHandler {
   readonly #dependencies: DataPlaneDependencies;
   #wire: LiveWire | undefined;
   #policy: LoadedPolicy;
-  /** Last generation that was loaded or rejected: nothing to do until another is wanted. */
+  /** Last generation that was begun, loaded or rejected: nothing to begin until another is wanted. */
   #seenGeneration: number;
+  /** The loading of that generation, until it is over. */
+  #loading: Steps<LoadedPolicy> | undefined;
+  #nextSlice = 0;
   #nextSecond = 0;
   #isStopped = false;
 
@@ -92,6 +103,11 @@ export class DataPlane implements WireHandler {
     this.tick();
   }
 
+  /** True while a policy is being loaded. */
+  get isTickWanted(): boolean {
+    return this.#loading !== undefined;
+  }
+
   tick(): void {
     if (this.#isStopped) return;
     const { clock, page, pipeline } = this.#dependencies;
@@ -100,7 +116,8 @@ export class DataPlane implements WireHandler {
     pipeline.housekeep();
     page.beat();
     const wanted = page.wantedGeneration;
-    if (wanted !== this.#seenGeneration) this.#changePolicy(wanted);
+    if (wanted !== this.#seenGeneration) this.#beginLoading(wanted);
+    if (this.#loading !== undefined && now >= this.#nextSlice) this.#load(this.#loading);
     if (now >= this.#nextSecond) {
       this.#nextSecond = now + MILLISECONDS;
       page.clockSeconds = Math.floor(now / MILLISECONDS);
@@ -121,26 +138,46 @@ export class DataPlane implements WireHandler {
     events.stopped();
   }
 
-  /** Cold: once per reload. The mapped pages were faulted in by the load, so the next frames do not pay for it. */
-  #changePolicy(generation: number): void {
-    const { page, pipeline, loadPolicy, events } = this.#dependencies;
+  #beginLoading(generation: number): void {
+    // Gives back what the loading of another generation has mapped.
+    this.#loading?.return(this.#policy);
+    this.#loading = undefined;
     this.#seenGeneration = generation;
     // Wanted again after another was rejected.
     if (generation === this.#policy.image.generation) return;
-    let next: LoadedPolicy;
+    this.#loading = this.#dependencies.loadPolicy(generation);
+  }
+
+  /** A slice of the loading; the last one puts the policy in force. Cold: a few hundred times per reload. */
+  #load(loading: Steps<LoadedPolicy>): void {
+    const { clock, page, events } = this.#dependencies;
+    const end = clock() + LOAD_SLICE_MILLISECONDS;
     try {
-      next = loadPolicy(generation);
+      do {
+        const step = loading.next();
+        if (step.done === true) {
+          this.#loading = undefined;
+          this.#usePolicy(step.value);
+          return;
+        }
+      } while (clock() < end);
     } catch (error) {
-      page.rejectedGeneration = generation;
-      events.policyRejected(generation, error);
+      this.#loading = undefined;
+      page.rejectedGeneration = this.#seenGeneration;
+      events.policyRejected(this.#seenGeneration, error);
       return;
     }
+    this.#nextSlice = clock() + LOAD_PAUSE_MILLISECONDS;
+  }
+
+  #usePolicy(next: LoadedPolicy): void {
+    const { page, pipeline, events } = this.#dependencies;
     const previous = this.#policy;
     pipeline.usePolicy(next.image);
     this.#policy = next;
-    page.activeGeneration = generation;
+    page.activeGeneration = next.image.generation;
     previous.segment.release();
-    events.policyActive(generation);
+    events.policyActive(next.image.generation);
   }
 }
 
@@ -171,21 +208,22 @@ export class PolicyGenerationError extends Error {
 }
 
 /**
- * Maps a policy file and checks it.
+ * Maps a policy file and checks it, which faults its pages in, so that packets do not pay for that.
  * @throws SegmentError, PolicyImageError, PolicyGenerationError, or ENOENT where there is none
  */
-export function loadPolicyFile(path: string, generation: number): LoadedPolicy {
-  const segment = Segment.open(path, true);
+export function* loadPolicyFile(path: string, generation: number): Steps<LoadedPolicy> {
+  const segment = Segment.open(path);
+  let isLoaded = false;
   try {
-    const image = new PolicyImage(segment.buffer);
+    const image = yield* PolicyImage.attachInSteps(segment.buffer);
     if (image.generation !== generation) {
       throw new PolicyGenerationError(
         `${path} holds generation ${image.generation}, expected ${generation}`,
       );
     }
+    isLoaded = true;
     return { image, segment };
-  } catch (error) {
-    segment.release();
-    throw error;
+  } finally {
+    if (!isLoaded) segment.release();
   }
 }

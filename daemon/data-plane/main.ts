@@ -9,6 +9,7 @@ import './compiler-limits.ts';
 
 import { Counters } from '../../src/engine/counters.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
+import { finish } from '../../src/engine/steps.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
 import type { Recovery } from '../../src/flowtable/recover.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
@@ -26,7 +27,9 @@ import {
 import { openWire } from './open-wire.ts';
 import { policyPath, type SegmentPaths, segmentPaths } from './segment-paths.ts';
 
+/** Between ticks of an idle data plane, and while one of them has work left. */
 const TICK_MILLISECONDS = 100;
+const WANTED_TICK_MILLISECONDS = 2;
 /** Ethernet header and two VLAN tags. */
 const LINK_HEADER_BYTES = 14 + 8;
 const FAILED_EXIT_CODE = 1;
@@ -48,7 +51,7 @@ function loadWantedPolicy(page: ControlPage, paths: SegmentPaths): LoadedPolicy 
   for (;;) {
     const generation = page.wantedGeneration;
     try {
-      return loadPolicyFile(policyPath(paths, generation), generation);
+      return finish(loadPolicyFile(policyPath(paths, generation), generation));
     } catch (error) {
       if (page.wantedGeneration !== generation) continue;
       page.rejectedGeneration = generation;
@@ -92,7 +95,10 @@ function run(start: StartMessage): void {
   if (page.looseUntilSeconds === 0) page.looseUntilSeconds = now + start.pickUpSeconds;
   pipeline.pickUpUntil(page.looseUntilSeconds * 1000);
 
-  const timer = setInterval(() => dataPlane.tick(), TICK_MILLISECONDS);
+  const tick = (): void => {
+    dataPlane.tick();
+    setTimeout(tick, dataPlane.isTickWanted ? WANTED_TICK_MILLISECONDS : TICK_MILLISECONDS);
+  };
   const dataPlane = new DataPlane({
     page,
     counters,
@@ -105,7 +111,6 @@ function run(start: StartMessage): void {
       policyRejected: (generation, error) =>
         tellParent({ type: 'policy-rejected', generation, message: messageOf(error) }),
       stopped: () => {
-        clearInterval(timer);
         // Not at once: this may be called from inside the backend's packet loop.
         setImmediate(() => process.exit(0));
       },
@@ -117,6 +122,7 @@ function run(start: StartMessage): void {
   if (start.cpu !== undefined) loadLibc().pinToProcessor(start.cpu);
   const { wire, backend, detail } = openWire(start, dataPlane, fail);
   dataPlane.run(wire);
+  tick();
   tellParent({
     type: 'running',
     generation: policy.image.generation,

@@ -39,7 +39,6 @@ const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
-const MAP_POPULATE = 0x8000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
 const AF_INET = 2;
@@ -99,17 +98,9 @@ export class Libc {
     this.#schedSetaffinity = library.func('sched_setaffinity', 'int', affinity);
   }
 
-  /**
-   * Maps a whole file shared and writable. The mapping stays until the process ends or `releasePages`.
-   * @param isPopulated fault the pages in now, for data that is read at once
-   */
-  mapShared(
-    descriptor: number,
-    bytes: number,
-    isPopulated: boolean,
-  ): { address: bigint; buffer: ArrayBuffer } {
-    const flags = isPopulated ? MAP_SHARED | MAP_POPULATE : MAP_SHARED;
-    const address = this.#mmap(null, bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+  /** Maps a whole file shared and writable. The mapping stays until the process ends or `releasePages`. */
+  mapShared(descriptor: number, bytes: number): { address: bigint; buffer: ArrayBuffer } {
+    const address = this.#mmap(null, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (typeof address !== 'bigint' || address === MAP_FAILED) {
       throw this.#error('mmap', `${bytes} bytes`);
     }

@@ -44,7 +44,7 @@ export class Segment {
     return withNewFile(path, (descriptor) => {
       const libc = loadLibc();
       libc.allocate(descriptor, bytes, path);
-      return new Segment(path, libc.mapShared(descriptor, bytes, false));
+      return new Segment(path, libc.mapShared(descriptor, bytes));
     });
   }
 
@@ -61,10 +61,9 @@ export class Segment {
 
   /**
    * Maps an existing segment, all of it.
-   * @param isPopulated fault the pages in now instead of at the first packets that need them
    * @throws SegmentError unless it is a regular file of this user with mode 0600
    */
-  static open(path: string, isPopulated = false): Segment {
+  static open(path: string): Segment {
     const descriptor = openSync(path, O_RDWR | O_NOFOLLOW);
     try {
       const status = fstatSync(descriptor);
@@ -77,7 +76,7 @@ export class Segment {
         throw new SegmentError(`${path} is open to other users, expected mode 0600`);
       }
       if (status.size === 0) throw new SegmentError(`${path} is empty`);
-      return new Segment(path, loadLibc().mapShared(descriptor, status.size, isPopulated));
+      return new Segment(path, loadLibc().mapShared(descriptor, status.size));
     } finally {
       closeSync(descriptor);
     }

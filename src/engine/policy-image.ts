@@ -1,6 +1,6 @@
 /**
- * PolicyImage: the data plane's view of a compiled policy (policy-image-layout.ts). Everything is checked once, when it is
- * attached; after that no lookup can leave the image.
+ * PolicyImage: the data plane's view of a compiled policy (policy-image-layout.ts). Everything is checked once, while it
+ * is attached; after that no lookup can leave the image.
  */
 import type { Packet } from '../capture/packet.ts';
 import {
@@ -20,6 +20,10 @@ import {
 import { MAX_NICS, MAX_RULE_SLOTS } from './counters.ts';
 import { BrokenImageError } from './rule-set-check.ts';
 import { RuleSet } from './rule-set.ts';
+import { finish, type Steps } from './steps.ts';
+
+/** Entries of the address table that one step of attaching looks at. */
+const ADDRESSES_PER_STEP = 4096;
 
 /** No NIC of the wire has this address. */
 export const NO_NIC = -1;
@@ -35,8 +39,9 @@ export class PolicyImage {
   readonly isUnknownEtherTypePassed: boolean;
   readonly isLinkLocalForwarded: boolean;
   readonly isTcpPickupLoose: boolean;
+  readonly #ruleSets: RuleSet[] = [];
   /** Rule sets by list index. */
-  readonly ruleSets: readonly RuleSet[];
+  readonly ruleSets: readonly RuleSet[] = this.#ruleSets;
   /** Offset in `words` of each list's rule words. */
   readonly ruleWordsAt: Int32Array;
   /** Offset in `words` of the NIC records. */
@@ -50,8 +55,19 @@ export class PolicyImage {
    * @param buffer as `compileImage` made it; may be longer
    * @throws PolicyImageError where the content is not an image of this version or reaches outside itself
    */
-  constructor(buffer: ArrayBuffer) {
-    const words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+  static attach(buffer: ArrayBuffer): PolicyImage {
+    return finish(PolicyImage.attachInSteps(buffer));
+  }
+
+  /** `attach`, a little at a time. The buffer must not change meanwhile, and never after. */
+  static *attachInSteps(buffer: ArrayBuffer): Steps<PolicyImage> {
+    const image = new PolicyImage(new Int32Array(buffer, 0, buffer.byteLength >> 2));
+    yield* image.#load();
+    return image;
+  }
+
+  /** Checks the header; the rest is `#load`'s. */
+  private constructor(words: Int32Array) {
     const head = (index: number): number => words[index];
     check(words.length >= HEADER_WORDS && head(Header.Magic) === IMAGE_MAGIC, 'not a policy image');
     check(head(Header.Version) === IMAGE_VERSION, `version ${head(Header.Version)} is unknown`);
@@ -78,25 +94,27 @@ export class PolicyImage {
     this.isLinkLocalForwarded = (flags & LinkFlag.LinkLocalForwarded) !== 0;
     this.isTcpPickupLoose = (flags & LinkFlag.TcpPickupLoose) !== 0;
     this.ruleWordsAt = new Int32Array(listCount);
-    this.ruleSets = this.#loadLists(head(Header.ListsAt), listCount, length);
-    this.#checkNics(listCount);
-    this.#checkAddresses(entries);
   }
 
-  #loadLists(at: number, count: number, length: number): RuleSet[] {
-    const ruleSets: RuleSet[] = [];
-    for (let list = 0; list < count; list++) {
-      const row = at + list * LIST_WORDS;
-      const ruleCount = this.words[row + List.RuleCount];
-      const ruleWordsAt = this.words[row + List.RuleWordsAt];
+  *#load(): Steps<void> {
+    const words = this.words;
+    const listsAt = words[Header.ListsAt];
+    const length = words[Header.Length];
+    const listCount = this.ruleWordsAt.length;
+    for (let list = 0; list < listCount; list++) {
+      const row = listsAt + list * LIST_WORDS;
+      const ruleCount = words[row + List.RuleCount];
+      const ruleWordsAt = words[row + List.RuleWordsAt];
       check(fits(ruleWordsAt, ruleCount, length), `rule words of list ${list}`);
       this.#checkRuleWords(ruleWordsAt, ruleCount);
       this.ruleWordsAt[list] = ruleWordsAt;
-      const ruleSet = loadRuleSet(this.words, this.words[row + List.RuleSetAt]);
+      const ruleSet = yield* attachRuleSet(words, words[row + List.RuleSetAt]);
       check(ruleSet.ruleCount === ruleCount, `rule count of list ${list}`);
-      ruleSets.push(ruleSet);
+      this.#ruleSets.push(ruleSet);
+      yield;
     }
-    return ruleSets;
+    this.#checkNics(listCount);
+    yield* this.#checkAddresses();
   }
 
   #checkRuleWords(at: number, count: number): void {
@@ -117,10 +135,11 @@ export class PolicyImage {
     }
   }
 
-  #checkAddresses(entries: number): void {
-    for (let entry = 0; entry < entries; entry++) {
+  *#checkAddresses(): Steps<void> {
+    for (let entry = 0; entry <= this.#addressMask; entry++) {
       const nic = this.words[this.#addressesAt + entry * ADDRESS_WORDS + 4] - 1;
       check(nic >= -1 && nic < this.nicCount, `address entry ${entry}`);
+      if (entry % ADDRESSES_PER_STEP === 0) yield;
     }
   }
 
@@ -175,9 +194,9 @@ function isGroupAddress(packet: Packet): boolean {
 }
 
 /** @throws PolicyImageError where there is no sound rule set */
-function loadRuleSet(words: Int32Array, at: number): RuleSet {
+function* attachRuleSet(words: Int32Array, at: number): Steps<RuleSet> {
   try {
-    return new RuleSet(words, at);
+    return yield* RuleSet.attachInSteps(words, at);
   } catch (error) {
     if (!(error instanceof BrokenImageError)) throw error;
     throw new PolicyImageError(`policy image: ${error.message}`, { cause: error });

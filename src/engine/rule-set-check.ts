@@ -1,6 +1,7 @@
 /**
  * Checks a rule image before anything is matched with it. The image comes from another process through shared memory;
- * after this check no word of it can lead the matcher outside the image or into an endless walk. Cold path.
+ * after this check no word of it can lead the matcher outside the image or into an endless walk. In steps, because a
+ * large image takes tens of milliseconds, and packets do not wait that long.
  */
 import {
   Entry,
@@ -15,6 +16,11 @@ import {
   detailWordCount,
   summaryWordCount,
 } from './rule-set-layout.ts';
+import type { Steps } from './steps.ts';
+
+/** Words of a trie or a table that a step looks at, and vectors. */
+const WORDS_PER_STEP = 2048;
+const VECTORS_PER_STEP = 512;
 
 /** Not an image that this version's compiler made. */
 export class BrokenImageError extends Error {
@@ -47,7 +53,7 @@ class VectorRange {
 }
 
 /** No bit may stand for a rule or a detail word that does not exist: it would become a rule index out of range. */
-function checkVectors(image: Int32Array, end: number): void {
+function* checkVectors(image: Int32Array, end: number): Steps<void> {
   const ruleCount = image[Header.RuleCount];
   const detailWords = detailWordCount(ruleCount);
   const summaryWords = summaryWordCount(ruleCount);
@@ -55,9 +61,14 @@ function checkVectors(image: Int32Array, end: number): void {
   check((end - HEADER_WORDS) % stride === 0, 'size of the vectors');
   const unusedSummaryBits = detailWords & 31 ? -1 << (detailWords & 31) : 0;
   const unusedDetailBits = ruleCount === 0 ? -1 : ruleCount & 31 ? -1 << (ruleCount & 31) : 0;
+  let left = VECTORS_PER_STEP;
   for (let vector = HEADER_WORDS; vector < end; vector += stride) {
     check((image[vector + summaryWords - 1] & unusedSummaryBits) === 0, 'summary of a vector');
     check((image[vector + stride - 1] & unusedDetailBits) === 0, 'rules of a vector');
+    if (--left === 0) {
+      left = VECTORS_PER_STEP;
+      yield;
+    }
   }
 }
 
@@ -71,6 +82,17 @@ interface TrieSection {
   readonly isLeaf: (leaf: number) => boolean;
 }
 
+/** Entries of a node that are still to be looked at, and what the key has left where they are found. */
+interface PendingEntries {
+  readonly from: number;
+  readonly to: number;
+  readonly word: number;
+  /** Bits of that word that tables have taken. */
+  readonly taken: number;
+  /** After a search comes the next word of the key. */
+  readonly isAfterSearch: boolean;
+}
+
 /** Visits every node of a trie once, from the root down. */
 class TrieCheck {
   /** Largest leaf seen. */
@@ -79,6 +101,8 @@ class TrieCheck {
   readonly #section: TrieSection;
   /** Per word of the section: the kind of the node that starts there, as far as seen; 0 for none. */
   readonly #kinds: Uint8Array;
+  /** Of nodes that were seen, each once: no more than there are nodes. */
+  readonly #pending: PendingEntries[] = [];
 
   constructor(image: Int32Array, section: TrieSection) {
     this.#image = image;
@@ -86,14 +110,35 @@ class TrieCheck {
     this.#kinds = new Uint8Array(section.end - section.start);
   }
 
-  run(): void {
+  *run(): Steps<void> {
     this.#checkEntry(this.#section.root, 0, 0);
+    let left = WORDS_PER_STEP;
+    for (let node = this.#pending.pop(); node !== undefined; node = this.#pending.pop()) {
+      const to = Math.min(node.to, node.from + left);
+      if (to < node.to) this.#pending.push({ ...node, from: to });
+      this.#checkEntries({ ...node, to });
+      left -= to - node.from;
+      if (left === 0) {
+        left = WORDS_PER_STEP;
+        yield;
+      }
+    }
   }
 
-  /**
-   * An entry found where `taken` bits of the key's word `word` have been taken by tables. Recursion is bounded,
-   * because a table takes bits and a search is the last node of its word.
-   */
+  #checkEntries({ from, to, word, taken, isAfterSearch }: PendingEntries): void {
+    const image = this.#image;
+    // Neighbours are mostly equal.
+    let previous = Number.NaN;
+    for (let at = from; at < to; at++) {
+      const entry = image[at];
+      if (entry === previous) continue;
+      previous = entry;
+      check(!isAfterSearch || entry >= Entry.NextWord, 'node after a search');
+      this.#checkEntry(entry, word, taken);
+    }
+  }
+
+  /** An entry found where `taken` bits of the key's word `word` have been taken by tables. */
   #checkEntry(entry: number, word: number, taken: number): void {
     if (entry >= 0) {
       check(this.#section.isLeaf(entry), 'leaf');
@@ -105,33 +150,24 @@ class TrieCheck {
     check(ownWord < this.#section.wordCount, 'word of a node');
     const node = entry & Entry.OffsetMask;
     const count = (entry >>> Entry.CountShift) & Entry.CountMask;
-    if (count === 0) this.#checkTable(node, ownWord, isNextWord ? 0 : taken);
-    else this.#checkSearch(node, count, ownWord);
+    if (count === 0) this.#addTable(node, ownWord, isNextWord ? 0 : taken);
+    else this.#addSearch(node, count, ownWord);
   }
 
-  #checkTable(node: number, word: number, taken: number): void {
+  #addTable(node: number, word: number, taken: number): void {
     const bits = word === 0 && taken === 0 ? this.#section.rootBits : 8;
     check(taken + bits <= 32, 'depth of a table');
     const end = node + 2 ** bits;
     if (this.#isSeen(node, end, 1 + 32 * word + taken)) return;
-    // Neighbours are mostly equal.
-    let previous = Number.NaN;
-    for (let at = node; at < end; at++) {
-      const entry = this.#image[at];
-      if (entry !== previous) this.#checkEntry(entry, word, taken + bits);
-      previous = entry;
-    }
+    const entries = { from: node, to: end, word, taken: taken + bits, isAfterSearch: false };
+    this.#pending.push(entries);
   }
 
-  #checkSearch(node: number, count: number, word: number): void {
+  #addSearch(node: number, count: number, word: number): void {
     check(count <= MAX_SEARCH_KEYS, 'keys of a search');
     const end = node + 2 * count + 1;
     if (this.#isSeen(node, end, 129 + MAX_SEARCH_KEYS * word + count)) return;
-    for (let at = node + count; at < end; at++) {
-      const entry = this.#image[at];
-      check(entry >= Entry.NextWord, 'node after a search');
-      this.#checkEntry(entry, word, 0);
-    }
+    this.#pending.push({ from: node + count, to: end, word, taken: 0, isAfterSearch: true });
   }
 
   /** Remembers the kind of a node; true when it was known. A node serves in one place of the key only. */
@@ -149,14 +185,14 @@ class TrieCheck {
  * Checks the whole image: sections, trie nodes, service table, last word of each vector. Linear in its size.
  * @throws BrokenImageError
  */
-export function checkImage(image: Int32Array): void {
+export function* checkImage(image: Int32Array): Steps<void> {
   const ruleCount = image[Header.RuleCount];
   check(ruleCount >= 0 && ruleCount <= MAX_RULES, 'number of rules');
   const vectorsEnd = image[Header.VectorsEnd];
   const serviceEnd = image[Header.ServiceEnd];
   check(vectorsEnd >= HEADER_WORDS && vectorsEnd <= serviceEnd, 'end of the vectors');
   check(serviceEnd <= image.length, 'end of the service table');
-  checkVectors(image, vectorsEnd);
+  yield* checkVectors(image, vectorsEnd);
   const vectors = new VectorRange(
     vectorsEnd,
     detailWordCount(ruleCount) + summaryWordCount(ruleCount),
@@ -175,14 +211,17 @@ export function checkImage(image: Int32Array): void {
     const rootBits = trie >= Trie.Protocol ? SERVICE_ROOT_BITS : addressRootBits;
     const isLeaf = isAddend ? () => true : (leaf: number) => vectors.has(leaf);
     const trieCheck = new TrieCheck(image, { root, start, end, rootBits, wordCount, isLeaf });
-    trieCheck.run();
+    yield* trieCheck.run();
     if (isAddend) largestIndex += trieCheck.largest;
     start = end;
   }
   check(start === image.length, 'end of the last trie');
   if (!isMerged) return;
   check(largestIndex < serviceEnd - vectorsEnd, 'index of the service table');
-  for (let at = vectorsEnd; at < serviceEnd; at++) check(vectors.has(image[at]), 'service table');
+  for (let at = vectorsEnd; at < serviceEnd; at++) {
+    check(vectors.has(image[at]), 'service table');
+    if (at % WORDS_PER_STEP === 0) yield;
+  }
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 import { Header, Trie, summaryWordCount } from './rule-set-layout.ts';
 import { checkImage, viewImage } from './rule-set-check.ts';
+import { finish, type Steps } from './steps.ts';
 
 /** Lists shorter than this are matched as fast as they are remembered. */
 const MEMO_MIN_RULES = 256;
@@ -60,9 +61,18 @@ export class RuleSet {
    * The image that starts `offset` words into `segment`. Everything that matching relies on is checked here.
    * @throws BrokenImageError
    */
-  constructor(segment: Int32Array, offset: number) {
+  static attach(segment: Int32Array, offset: number): RuleSet {
+    return finish(RuleSet.attachInSteps(segment, offset));
+  }
+
+  /** `attach`, a little at a time. */
+  static *attachInSteps(segment: Int32Array, offset: number): Steps<RuleSet> {
     const image = viewImage(segment, offset);
-    checkImage(image);
+    yield* checkImage(image);
+    return new RuleSet(image);
+  }
+
+  private constructor(image: Int32Array) {
     const root = (trie: number): number => image[Header.Tries + 2 * trie];
     const vectorsEnd = image[Header.VectorsEnd];
     this.words = image;

@@ -77,7 +77,7 @@ export class Explainer {
     this.nic = nic;
     this.#lists = compiled.lists;
     this.#allLists = policy.ruleLists;
-    this.#image = new PolicyImage(compiled.buffer);
+    this.#image = PolicyImage.attach(compiled.buffer);
   }
 
   /** True when the NIC has this address, or takes every address. */

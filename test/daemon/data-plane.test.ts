@@ -24,6 +24,7 @@ import { Segment } from '../../daemon/native/segment.ts';
 import { decode } from '../../src/capture/decode.ts';
 import { Packet } from '../../src/capture/packet.ts';
 import { Counters, InterfaceCounter } from '../../src/engine/counters.ts';
+import { finish, type Steps } from '../../src/engine/steps.ts';
 import { buildFrame } from '../helpers/frames.ts';
 import { imageDenying } from './fixtures/policies.ts';
 
@@ -92,7 +93,21 @@ describe('a data plane', () => {
   };
   const events = { policyActive: vi.fn(), policyRejected: vi.fn(), stopped: vi.fn() };
   const wire = { collectKernelDrops: vi.fn(), stop: vi.fn() };
-  const loadPolicy = vi.fn((generation: number) => policy(generation));
+  /** Steps before a policy is loaded, each as long as a slice. */
+  let loadSteps = 0;
+  const loadPolicy = vi.fn(function* load(generation: number): Steps<LoadedPolicy> {
+    let isLoaded = false;
+    try {
+      for (let step = 0; step < loadSteps; step++) {
+        now += 1;
+        yield;
+      }
+      isLoaded = true;
+      return policy(generation);
+    } finally {
+      if (!isLoaded) released.push(generation);
+    }
+  });
 
   function policy(generation: number): LoadedPolicy {
     const release = (): number => released.push(generation);
@@ -103,6 +118,7 @@ describe('a data plane', () => {
     vi.clearAllMocks();
     now = 5_000_000;
     released = [];
+    loadSteps = 0;
     page = ControlPage.create(new ArrayBuffer(ControlPage.bytes));
     page.wantedGeneration = 1;
     counters = new Counters(new ArrayBuffer(Counters.bytes));
@@ -153,7 +169,8 @@ describe('a data plane', () => {
   });
 
   test('one that cannot be loaded is tried once; the old one stays', () => {
-    loadPolicy.mockImplementationOnce(() => {
+    // oxlint-disable-next-line require-yield -- breaks at once
+    loadPolicy.mockImplementationOnce(function* broken() {
       throw new Error('broken');
     });
     page.wantedGeneration = 2;
@@ -168,6 +185,38 @@ describe('a data plane', () => {
     page.wantedGeneration = 3;
     plane.tick();
     expect([page.activeGeneration, released]).toEqual([3, [1]]);
+  });
+
+  test('a policy that takes long is loaded in slices, with packets between them', () => {
+    loadSteps = 3;
+    page.wantedGeneration = 2;
+    plane.tick();
+    expect([plane.isTickWanted, page.activeGeneration]).toEqual([true, 1]);
+    // The next slice is not due yet.
+    const before = now;
+    plane.tick();
+    expect(now).toBe(before);
+    let slices = 1;
+    for (; plane.isTickWanted; slices++) {
+      now += 2;
+      plane.tick();
+      expect(slices).toBeLessThan(10);
+    }
+    expect([slices, page.activeGeneration, released]).toEqual([4, 2, [1]]);
+    expect(pipeline.usePolicy).toHaveBeenCalledTimes(1);
+  });
+
+  test('a policy that is wanted no more before it is loaded is given back', () => {
+    loadSteps = 3;
+    page.wantedGeneration = 2;
+    plane.tick();
+    page.wantedGeneration = 3;
+    loadSteps = 0;
+    now += 2;
+    plane.tick();
+    expect([plane.isTickWanted, page.activeGeneration, released]).toEqual([false, 3, [2, 1]]);
+    expect(events.policyActive.mock.calls).toEqual([[3]]);
+    expect(events.policyRejected).not.toHaveBeenCalled();
   });
 
   test('a stop request closes the wire once, with the last drops counted', () => {
@@ -218,7 +267,7 @@ describe('a policy file', () => {
   test('is mapped and checked', () => {
     const path = join(directory, 'policy.4');
     Segment.write(path, new Uint8Array(imageDenying(9, 4)));
-    const { image } = loadPolicyFile(path, 4);
+    const { image } = finish(loadPolicyFile(path, 4));
     expect([image.generation, image.nicCount]).toEqual([4, 1]);
   });
 
@@ -240,6 +289,6 @@ describe('a policy file', () => {
   test.each(unfit)('that is %s is refused', (_, make, message) => {
     const path = join(directory, 'policy.4');
     make(path);
-    expect(() => loadPolicyFile(path, 4)).toThrow(message);
+    expect(() => finish(loadPolicyFile(path, 4))).toThrow(message);
   });
 });

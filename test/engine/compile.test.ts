@@ -16,6 +16,7 @@ import { matchRule } from '../../src/engine/match.ts';
 import { BrokenImageError } from '../../src/engine/rule-set-check.ts';
 import { HEADER_WORDS, Header } from '../../src/engine/rule-set-layout.ts';
 import { RuleSet } from '../../src/engine/rule-set.ts';
+import type { Steps } from '../../src/engine/steps.ts';
 import { Access, ANY_PROTOCOL, type Rule } from '../../src/engine/rule.ts';
 import { setOf } from '../../src/policy/address.ts';
 import { linearMatch } from '../helpers/linear-match.ts';
@@ -57,7 +58,7 @@ function packetOf(fields: PacketFields): Packet {
 }
 
 function match(rules: readonly Rule[], fields: PacketFields): number {
-  return matchRule(new RuleSet(compileRules(rules), 0), packetOf(fields));
+  return matchRule(RuleSet.attach(compileRules(rules), 0), packetOf(fields));
 }
 
 describe('what a list matches', () => {
@@ -135,7 +136,7 @@ function hostRules(count: number): Rule[] {
 
 describe('every rule of a list can be the first match', () => {
   test.each([1, 31, 32, 33, 64, 255, 256, 1023, 1024, 1025, 3000])('%i rules', (count) => {
-    const ruleSet = new RuleSet(compileRules(hostRules(count)), 0);
+    const ruleSet = RuleSet.attach(compileRules(hostRules(count)), 0);
     const found = Array.from({ length: count }, (_, index) =>
       matchRule(ruleSet, packetOf({ src3: 0x0a00_0000 + index, ports: [index, 2 * index] })),
     );
@@ -193,8 +194,8 @@ describe('position', () => {
     const segment = new Int32Array(image.length + other.length + 100).fill(-1);
     segment.set(other, 17);
     segment.set(image, 17 + other.length + 3);
-    const ruleSet = new RuleSet(segment, 17 + other.length + 3);
-    const first = new RuleSet(segment, 17);
+    const ruleSet = RuleSet.attach(segment, 17 + other.length + 3);
+    const first = RuleSet.attach(segment, 17);
     const packet = packetOf({ src3: 0x0a00_0000 + 299, ports: [299, 598] });
     expect([matchRule(ruleSet, packet), matchRule(first, packet)]).toEqual([299, 0]);
   });
@@ -238,7 +239,17 @@ describe('a broken image', () => {
   ];
 
   test.each(rows)('%s', (_, words, offset) => {
-    expect(() => new RuleSet(words, offset)).toThrow(BrokenImageError);
+    expect(() => RuleSet.attach(words, offset)).toThrow(BrokenImageError);
+  });
+
+  test('a large image is checked in many steps, and what is wrong at its end is found', () => {
+    const large = compileRules(hostRules(1000));
+    expect(stepsOf(RuleSet.attachInSteps(large, 0)).steps).toBeGreaterThan(20);
+    const damaged = Int32Array.from(large);
+    damaged[large.length - 1] = HEADER_WORDS + 1;
+    const { steps, error } = stepsOf(RuleSet.attachInSteps(damaged, 0));
+    expect(error).toBeInstanceOf(BrokenImageError);
+    expect(steps).toBeGreaterThan(10);
   });
 
   test('one wrong word anywhere is refused or does no harm', () => {
@@ -259,7 +270,7 @@ describe('a broken image', () => {
       const damaged = tampered([at, word], [offset, (image[at] ?? 0) ^ (1 << random.below(32))]);
       let ruleSet: RuleSet;
       try {
-        ruleSet = new RuleSet(damaged, 0);
+        ruleSet = RuleSet.attach(damaged, 0);
       } catch (error) {
         expect(error, `seed ${random.seed}`).toBeInstanceOf(BrokenImageError);
         refused++;
@@ -304,7 +315,7 @@ describe.skipIf(tags === undefined)('service tags (needs ../shared/data)', () =>
     const elapsed = performance.now() - start;
     // The budget is 200 ms on a free core; this only catches a change of order.
     expect(elapsed).toBeLessThan(2000);
-    const ruleSet = new RuleSet(image, 0);
+    const ruleSet = RuleSet.attach(image, 0);
     for (let i = 0; i < 2000; i++) {
       const [low, high] = random.pick(random.pick(sets.filter((set) => set.ipv4.length > 0)).ipv4);
       const packet = packetOf({
@@ -315,3 +326,13 @@ describe.skipIf(tags === undefined)('service tags (needs ../shared/data)', () =>
     }
   });
 });
+
+function stepsOf(work: Steps<unknown>): { steps: number; error?: unknown } {
+  let steps = 0;
+  try {
+    while (work.next().done !== true) steps++;
+  } catch (error) {
+    return { steps, error };
+  }
+  return { steps };
+}

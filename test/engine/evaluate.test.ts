@@ -60,7 +60,7 @@ function judge(lists: readonly RuleList[], chain: StageChain, packet: Packet): J
   const registry = new PolicyRegistry();
   const compiled = compileImage(enginePolicy([nic], lists), [nic], 1, registry);
   const evaluation = new Evaluation();
-  const reason = evaluate(new PolicyImage(compiled.buffer), 0, 0, packet, evaluation);
+  const reason = evaluate(PolicyImage.attach(compiled.buffer), 0, 0, packet, evaluation);
   const rules = Array.from(evaluation.lists, (list, step) => {
     const ruleListOfStep = compiled.lists[list];
     if (ruleListOfStep === undefined) return undefined;
@@ -186,7 +186,7 @@ describe('evaluate', () => {
   test('a call leaves nothing of the call before', () => {
     const nic = engineNic('nic', { inbound: chain(0, 1, 2), outbound: NO_CHAIN });
     const compiled = compileImage(enginePolicy([nic], lists), [nic], 1, new PolicyRegistry());
-    const image = new PolicyImage(compiled.buffer);
+    const image = PolicyImage.attach(compiled.buffer);
     const evaluation = new Evaluation();
     evaluate(image, 0, 0, packetOf(UDP), evaluation);
     expect(evaluate(image, 0, 1, packetOf(TCP), evaluation)).toBe(Reason.Rule);
@@ -232,7 +232,7 @@ test('any chain gives what asking every rule in order gives', () => {
     const stages = chain(random.pick([0, N]), random.pick([1, 2, N]), random.pick([1, 2, N]));
     const nic = engineNic('nic', { outbound: stages });
     const compiled = compileImage(enginePolicy([nic], lists), [nic], 1, new PolicyRegistry());
-    const image = new PolicyImage(compiled.buffer);
+    const image = PolicyImage.attach(compiled.buffer);
     for (let i = 0; i < 50; i++) {
       const packet = packetOf(random.pick([TCP, UDP, 47, 1]));
       packet.src3 = 0x0a000000 + random.below(6);
@@ -275,7 +275,7 @@ test('evaluating allocates nothing', () => {
     1,
     new PolicyRegistry(),
   );
-  const image = new PolicyImage(compiled.buffer);
+  const image = PolicyImage.attach(compiled.buffer);
   const packet = packetOf(TCP);
   const evaluation = new Evaluation();
   const bytes = bytesPerCall((i) => {

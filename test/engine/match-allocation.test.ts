@@ -36,7 +36,7 @@ describe('bytes per match', () => {
     ['list without a service table, IPv4', 1000, 1000, 4],
     ['list without a service table, IPv6', 1000, 1000, 6],
   ] as const)('%s', (_, count, sourcePortCount, version) => {
-    const ruleSet = new RuleSet(compileRules(hostRules(count, sourcePortCount)), 0);
+    const ruleSet = RuleSet.attach(compileRules(hostRules(count, sourcePortCount)), 0);
     const packet = new Packet();
     packet.ipVersion = version;
     packet.protocol = 6;

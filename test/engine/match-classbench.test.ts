@@ -28,7 +28,7 @@ function pairs(root: string): [name: string, rules: string, trace: string][] {
 
 describe.skipIf(directory === undefined)('ClassBench (needs ../shared/data)', () => {
   test.each(directory === undefined ? [] : pairs(directory))('%s', (_, rulesPath, tracePath) => {
-    const ruleSet = new RuleSet(compileRules(readClassbenchRules(rulesPath)), 0);
+    const ruleSet = RuleSet.attach(compileRules(readClassbenchRules(rulesPath)), 0);
     const packet = new Packet();
     const wrong: string[] = [];
     const lines = readClassbenchTrace(tracePath);

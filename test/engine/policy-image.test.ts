@@ -43,7 +43,7 @@ function packetBetween(src: string, dst: string): Packet {
 }
 
 function imageOf(nics: readonly NicPolicy[]): PolicyImage {
-  return new PolicyImage(compile(enginePolicy(nics)).buffer);
+  return PolicyImage.attach(compile(enginePolicy(nics)).buffer);
 }
 
 const vm1 = engineNic('vm1', {
@@ -143,7 +143,7 @@ describe('compileImage', () => {
       -5,
       new PolicyRegistry(),
     );
-    const image = new PolicyImage(compiled.buffer);
+    const image = PolicyImage.attach(compiled.buffer);
     expect(image).toMatchObject({
       generation: -5,
       nicCount: 2,
@@ -171,7 +171,7 @@ describe('compileImage', () => {
     const { buffer } = compile(enginePolicy([vm1]));
     const segment = new Uint8Array(buffer.byteLength + 4099).fill(0xee);
     segment.set(new Uint8Array(buffer));
-    expect(new PolicyImage(segment.buffer).nicCount).toBe(1);
+    expect(PolicyImage.attach(segment.buffer).nicCount).toBe(1);
   });
 
   test.each<readonly [string, () => unknown, RegExp]>([
@@ -358,7 +358,7 @@ describe('a broken image', () => {
 
   test('the whole one is sound', () => {
     const guard = new Guard();
-    askEverything(guard.watch(new PolicyImage(whole.buffer)), guard, new Evaluation());
+    askEverything(guard.watch(PolicyImage.attach(whole.buffer)), guard, new Evaluation());
   });
 
   const nicAt = words[Header.NicsAt] ?? 0;
@@ -402,12 +402,12 @@ describe('a broken image', () => {
   ])('%s', (_name, at, value) => {
     const broken = words.slice();
     broken[at] = value;
-    expect(() => new PolicyImage(broken.buffer)).toThrow(PolicyImageError);
+    expect(() => PolicyImage.attach(broken.buffer)).toThrow(PolicyImageError);
   });
 
   test('cut short anywhere', () => {
     for (let length = 0; length < whole.buffer.byteLength; length += length < 512 ? 1 : 37) {
-      expect(() => new PolicyImage(whole.buffer.slice(0, length)), `${length} bytes`).toThrow(
+      expect(() => PolicyImage.attach(whole.buffer.slice(0, length)), `${length} bytes`).toThrow(
         PolicyImageError,
       );
     }
@@ -421,7 +421,9 @@ describe('a broken image', () => {
         () => random.uint32() | 0,
       );
       if (random.below(2) === 0) noise.set(words.subarray(0, 2));
-      expect(() => new PolicyImage(noise.buffer), `seed ${random.seed}`).toThrow(PolicyImageError);
+      expect(() => PolicyImage.attach(noise.buffer), `seed ${random.seed}`).toThrow(
+        PolicyImageError,
+      );
     }
   });
 
@@ -447,7 +449,7 @@ describe('a broken image', () => {
       }
       const guard = new Guard();
       try {
-        askEverything(guard.watch(new PolicyImage(broken.buffer)), guard, evaluation);
+        askEverything(guard.watch(PolicyImage.attach(broken.buffer)), guard, evaluation);
       } catch (error) {
         if (!(error instanceof PolicyImageError))
           throw new Error(`seed ${random.seed}, round ${round}`, { cause: error });

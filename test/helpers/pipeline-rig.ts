@@ -123,7 +123,7 @@ export class PipelineRig {
     this.pipeline = new Pipeline(
       { maxFrameLength },
       {
-        image: new PolicyImage(this.compiled.buffer),
+        image: PolicyImage.attach(this.compiled.buffer),
         flows: this.flows,
         fragments: new FragmentTable(),
         counters: this.counters,
@@ -143,7 +143,7 @@ export class PipelineRig {
     this.#generation++;
     this.compiled = this.#compile(policy);
     for (const slot of this.compiled.newRuleSlots) this.counters.clearRule(slot);
-    this.pipeline.usePolicy(new PolicyImage(this.compiled.buffer));
+    this.pipeline.usePolicy(PolicyImage.attach(this.compiled.buffer));
     return this;
   }
 

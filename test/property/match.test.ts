@@ -185,7 +185,7 @@ describe('matchRule equals the linear scan', () => {
     const packet = new Packet();
     for (let list = 0; list < shape.lists; list++) {
       const rules = generator.list();
-      const ruleSet = new RuleSet(compileRules(rules), 0);
+      const ruleSet = RuleSet.attach(compileRules(rules), 0);
       for (let i = 0; i < shape.packets; i++) {
         generator.nextPacket(packet);
         const expected = linearMatch(rules, packet);

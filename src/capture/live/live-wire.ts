@@ -34,6 +34,8 @@ export interface WireHandler {
    * work; under flood nothing else runs, because the backend does not return to the event loop.
    */
   tick(): void;
+  /** True while something waits for the next tick: it should come within a millisecond or two, frames or none. */
+  readonly isTickWanted?: boolean;
   /** Told of frames that are judged next, all of one side, where the backend knows them: to read what they need. */
   lookAhead?(view: DataView, batch: FrameBatch, side: number): void;
 }

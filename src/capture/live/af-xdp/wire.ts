@@ -27,7 +27,7 @@ const TURN_MILLISECONDS = 20;
 const ROUNDS_PER_CLOCK = 16;
 /** An idle daemon wakes up this often: for its clock, for orders, and to see whether the interfaces are there. */
 const WAIT_MILLISECONDS = 50;
-/** When frames wait for room in the device. */
+/** When frames wait for room in the device, or something for the next tick. */
 const SHORT_WAIT_MILLISECONDS = 1;
 /** Looks at the rings between two looks at the clock while busy polling. */
 const LOOKS_PER_CLOCK = 16;
@@ -210,7 +210,7 @@ export class AfXdpWire implements LiveWire {
   /** @returns one of `WaitResult` */
   #sleep(): number {
     const ports = this.#ports;
-    let timeout = WAIT_MILLISECONDS;
+    let timeout = this.#handler.isTickWanted === true ? SHORT_WAIT_MILLISECONDS : WAIT_MILLISECONDS;
     for (let n = 0; n < ports.length; n++) {
       const port = ports[n];
       port.flush();
