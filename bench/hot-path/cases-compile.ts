@@ -1,21 +1,15 @@
 /**
  * What a reload costs: the rules of a configuration to the image that the data plane maps.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { compileRules } from '../../src/engine/compile.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
-import { Random } from '../../test/helpers/random.ts';
 import { loadGood } from '../../test/helpers/load-text.ts';
 import { readClassbenchRules } from '../../test/helpers/classbench.ts';
-import { sharedData } from '../../test/helpers/shared-data.ts';
 import { generatedSet } from '../rules/set-files.ts';
+import { taggedConfiguration } from '../rules/tagged-policy.ts';
 import { nsgdConfiguration, trialRules } from '../rules/trial-policy.ts';
 import type { BenchCase, Workload } from './case.ts';
-
-const SEED = 20_261_122;
-const TAGS_FILE = 'servicetags/ServiceTags_Public_20251117.json';
 
 /** Configuration text to image, as a reload does it: all of reading, checking, resolving and compiling. */
 function reload(
@@ -55,25 +49,10 @@ function compileOnly(
   };
 }
 
-/** 1,000 rules that name service tags, AzureCloud and large regional ones among them. */
-function taggedConfiguration(path: string): { text: string; files: Record<string, string> } {
-  const file = readFileSync(path, 'utf8');
-  const { values } = JSON.parse(file) as { values: { name: string }[] };
-  const random = new Random(SEED);
-  const rules = trialRules(1000, 4).map((rule, index) => {
-    if (index === 0) return { ...rule, source: 'AzureCloud' };
-    return index % 2 === 0 ? rule : { ...rule, source: random.pick(values).name };
-  });
-  return {
-    text: nsgdConfiguration(rules, { serviceTags: { file: 'tags.json' } }),
-    files: { 'tags.json': file },
-  };
-}
-
 function tagged(make: typeof reload): Workload | string {
-  const folder = sharedData('servicetags');
-  if (folder === undefined) return 'needs ../shared/data: the published service tags';
-  const { text, files } = taggedConfiguration(join(folder, '..', TAGS_FILE));
+  const configuration = taggedConfiguration();
+  if (configuration === undefined) return 'needs ../shared/data: the published service tags';
+  const { text, files } = configuration;
   return make(text, files, { rules: 1000, serviceTags: 'published file' });
 }
 

@@ -14,4 +14,15 @@ export interface PauseResults {
   /** Microseconds of the longest call of each repeat, and of the median one. */
   readonly longest: Spread;
   readonly typical: Spread;
+  /** A new policy with service tags; undefined where they are missing. */
+  readonly newPolicy:
+    | {
+        readonly imageBytes: number;
+        /** Microseconds of the longest tick of each repeat: of the first large policy of a process, and of the fifth. */
+        readonly first: Spread;
+        readonly last: Spread;
+      }
+    | undefined;
+  /** Microseconds of the longest pause of a loop that does nothing, on the same machine at the same time. */
+  readonly emptyLoop: Spread;
 }

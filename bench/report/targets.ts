@@ -266,15 +266,26 @@ function conservation({ inline }: TargetSources): Row[] {
 
 function pauseTargets({ pauses }: TargetSources): Row[] {
   if (pauses === undefined) return [];
-  const { longest, flows } = pauses;
-  return [
-    [
-      `longest pause of expiry, ${flows.toLocaleString('en')} flows at once`,
-      'under 1 ms',
-      `${longest.median.toFixed(0)} us`,
-      longest.median < MILLISECOND_US,
-    ],
+  const { longest, flows, newPolicy, emptyLoop } = pauses;
+  const row = (what: string, pause: Spread): Row => [
+    what,
+    'under 1 ms',
+    `${microseconds(pause)}; an empty loop ${microseconds(emptyLoop)}`,
+    pause.median < MILLISECOND_US,
   ];
+  const rows = [
+    row(`longest pause of expiry, ${flows.toLocaleString('en')} flows at once`, longest),
+  ];
+  if (newPolicy !== undefined) {
+    const megabytes = (newPolicy.imageBytes / 1e6).toFixed(1);
+    const what = `longest pause of a new policy, 1,000 rules with service tags (${megabytes} MB)`;
+    rows.push(row(what, newPolicy.last), row(`${what}, the first of a process`, newPolicy.first));
+  }
+  return rows;
+}
+
+function microseconds({ median, min, max }: Spread): string {
+  return `${median.toFixed(0)} us (${min.toFixed(0)} to ${max.toFixed(0)})`;
 }
 
 function reloadTargets({ reload }: TargetSources): Row[] {

@@ -23,7 +23,7 @@ import { RuleSet } from './rule-set.ts';
 import { finish, type Steps } from './steps.ts';
 
 /** Entries of the address table that one step of attaching looks at. */
-const ADDRESSES_PER_STEP = 4096;
+const ADDRESSES_PER_STEP = 256;
 
 /** No NIC of the wire has this address. */
 export const NO_NIC = -1;

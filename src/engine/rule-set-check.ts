@@ -18,9 +18,9 @@ import {
 } from './rule-set-layout.ts';
 import type { Steps } from './steps.ts';
 
-/** Words of a trie or a table that a step looks at, and vectors. */
-const WORDS_PER_STEP = 2048;
-const VECTORS_PER_STEP = 512;
+/** Words of a trie or a table that a step looks at, and vectors. Before the code is compiled a word takes 200 ns. */
+const WORDS_PER_STEP = 256;
+const VECTORS_PER_STEP = 128;
 
 /** Not an image that this version's compiler made. */
 export class BrokenImageError extends Error {
@@ -82,17 +82,6 @@ interface TrieSection {
   readonly isLeaf: (leaf: number) => boolean;
 }
 
-/** Entries of a node that are still to be looked at, and what the key has left where they are found. */
-interface PendingEntries {
-  readonly from: number;
-  readonly to: number;
-  readonly word: number;
-  /** Bits of that word that tables have taken. */
-  readonly taken: number;
-  /** After a search comes the next word of the key. */
-  readonly isAfterSearch: boolean;
-}
-
 /** Visits every node of a trie once, from the root down. */
 class TrieCheck {
   /** Largest leaf seen. */
@@ -101,8 +90,12 @@ class TrieCheck {
   readonly #section: TrieSection;
   /** Per word of the section: the kind of the node that starts there, as far as seen; 0 for none. */
   readonly #kinds: Uint8Array;
-  /** Of nodes that were seen, each once: no more than there are nodes. */
-  readonly #pending: PendingEntries[] = [];
+  /**
+   * Entries that are still to be looked at, of each node once. Five numbers each, where objects would have the garbage
+   * collector stop the packets: the first entry, the end, the word of the key, bits of it that tables have taken, and 1
+   * after a search, which the next word of the key follows.
+   */
+  readonly #pending: number[] = [];
 
   constructor(image: Int32Array, section: TrieSection) {
     this.#image = image;
@@ -112,20 +105,24 @@ class TrieCheck {
 
   *run(): Steps<void> {
     this.#checkEntry(this.#section.root, 0, 0);
-    let left = WORDS_PER_STEP;
-    for (let node = this.#pending.pop(); node !== undefined; node = this.#pending.pop()) {
-      const to = Math.min(node.to, node.from + left);
-      if (to < node.to) this.#pending.push({ ...node, from: to });
-      this.#checkEntries({ ...node, to });
-      left -= to - node.from;
-      if (left === 0) {
-        left = WORDS_PER_STEP;
-        yield;
-      }
+    const pending = this.#pending;
+    while (pending.length > 0) {
+      let left = WORDS_PER_STEP;
+      while (left > 0 && pending.length > 0) left -= this.#checkPending(left);
+      yield;
     }
   }
 
-  #checkEntries({ from, to, word, taken, isAfterSearch }: PendingEntries): void {
+  /** Looks at the last pending entries, no more than `most`. @returns how many */
+  #checkPending(most: number): number {
+    const pending = this.#pending;
+    const isAfterSearch = pending.pop() === 1;
+    const taken = pending.pop() ?? 0;
+    const word = pending.pop() ?? 0;
+    const end = pending.pop() ?? 0;
+    const from = pending.pop() ?? 0;
+    const to = Math.min(end, from + most);
+    if (to < end) this.#add(to, end, word, taken, isAfterSearch);
     const image = this.#image;
     // Neighbours are mostly equal.
     let previous = Number.NaN;
@@ -136,6 +133,11 @@ class TrieCheck {
       check(!isAfterSearch || entry >= Entry.NextWord, 'node after a search');
       this.#checkEntry(entry, word, taken);
     }
+    return to - from;
+  }
+
+  #add(from: number, end: number, word: number, taken: number, isAfterSearch: boolean): void {
+    this.#pending.push(from, end, word, taken, isAfterSearch ? 1 : 0);
   }
 
   /** An entry found where `taken` bits of the key's word `word` have been taken by tables. */
@@ -159,15 +161,14 @@ class TrieCheck {
     check(taken + bits <= 32, 'depth of a table');
     const end = node + 2 ** bits;
     if (this.#isSeen(node, end, 1 + 32 * word + taken)) return;
-    const entries = { from: node, to: end, word, taken: taken + bits, isAfterSearch: false };
-    this.#pending.push(entries);
+    this.#add(node, end, word, taken + bits, false);
   }
 
   #addSearch(node: number, count: number, word: number): void {
     check(count <= MAX_SEARCH_KEYS, 'keys of a search');
     const end = node + 2 * count + 1;
     if (this.#isSeen(node, end, 129 + MAX_SEARCH_KEYS * word + count)) return;
-    this.#pending.push({ from: node + count, to: end, word, taken: 0, isAfterSearch: true });
+    this.#add(node + count, end, word, 0, true);
   }
 
   /** Remembers the kind of a node; true when it was known. A node serves in one place of the key only. */
