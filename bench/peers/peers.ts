@@ -21,14 +21,3 @@ export const DEVICES: readonly DeviceUnderTest[] = [
   openVSwitch('afxdp'),
   nfqueue(),
 ];
-
-/** @throws RangeError for a name that no device has */
-export function deviceNamed(name: string): DeviceUnderTest {
-  const device = DEVICES.find((each) => each.name === name);
-  if (device === undefined) {
-    throw new RangeError(
-      `no device ${name}; there are: ${DEVICES.map((each) => each.name).join(', ')}`,
-    );
-  }
-  return device;
-}

@@ -128,6 +128,8 @@ async function main(): Promise<void> {
     if (obstacle !== undefined) say(`${device.name}: skipped: ${obstacle}`);
     return obstacle === undefined;
   });
+  if (usable.length === 0)
+    throw new Error(`no device to measure is named like ${words.join(', ')}`);
   const visits = visitsOf(name, usable);
   const repeats = Number(values.repeats ?? REPEATS[name]);
   const options: MeasureOptions = {

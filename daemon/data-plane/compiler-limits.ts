@@ -1,7 +1,7 @@
 /**
  * Import this in every process that judges packets, before the first packet: V8's limits on inlining are set for pages,
  * where code size counts. The path of a packet is a few dozen small functions called from one loop; with these limits
- * V8 compiles it as one, and a packet takes a fifth to a third less time (bench/NOTES.md). Memory: some 100 KiB of code.
+ * V8 compiles it as one, and a packet takes a fifth to a third less time (bench/NOTES.md).
  *
  * A V8 that does not know a flag leaves it out.
  */
