@@ -11,15 +11,18 @@ import { type LoadedConfiguration, loadConfiguration } from '../src/policy/load.
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { restartProblems } from './restart-problems.ts';
-import { createMetrics, type MetricsSource } from './metrics.ts';
+import { formatRuleChange, ruleChanges } from './rule-changes.ts';
+import type { MetricsSource } from './metrics-readers.ts';
+import { createMetrics } from './metrics-registry.ts';
 import { MetricsPages, type Readiness, serveMetrics } from './metrics-pages.ts';
 import { randomSeeds } from './seeds.ts';
-import { daemonStatus, flowStatuses, ruleStatuses } from './status.ts';
+import { daemonStatus, flowStatuses, largestFlows, ruleStatuses } from './status.ts';
 import { prepareRuntimeDirectory, RuntimeLock } from './supervisor-lock.ts';
 import { createWireSegments } from './supervisor-segments.ts';
 import { Supervisor } from './supervisor.ts';
 import { OffloadPolicy } from './supervisor-wire.ts';
 import { liveVerify } from './verify-request.ts';
+import type { ServiceManager, ServiceState } from './service-manager.ts';
 import { version } from './version.ts';
 import { type PreparedPolicy, WireRuntime } from './wire-runtime.ts';
 
@@ -27,11 +30,14 @@ import { type PreparedPolicy, WireRuntime } from './wire-runtime.ts';
 const RING_BYTES = 64 * 1024 * 1024;
 /** How long TCP may be picked up mid-stream when the daemon starts without saved flows. */
 const PICK_UP_SECONDS = 30;
+/** A reload that changes more rules than this has the others counted in the log; `nsgd reload` prints them all. */
+const CHANGES_LOGGED = 50;
 
 export interface DaemonParts {
   readonly log: Logger;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
+  readonly serviceManager: ServiceManager;
 }
 
 export class Daemon implements ControlHandler, MetricsSource {
@@ -42,6 +48,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   lastReloadSuccess = new Date();
   readonly wires: readonly WireRuntime[];
   readonly #log: Logger;
+  readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
   readonly #control: ControlServer;
   readonly #pages: MetricsPages;
@@ -59,6 +66,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   constructor(loaded: LoadedConfiguration, parts: DaemonParts) {
     const { configuration, policy } = loaded;
     this.#log = parts.log;
+    this.#serviceManager = parts.serviceManager;
     this.#configuration = configuration;
     this.#policy = policy;
     const directory = prepareRuntimeDirectory(configuration.runtimeDirectory);
@@ -132,8 +140,13 @@ export class Daemon implements ControlHandler, MetricsSource {
 
   /** Reads the configuration again. Reloads wait for each other; a bad file changes nothing. */
   reload(): Promise<ReloadResult> {
-    const result = this.#reloading.then(() => this.#reload());
-    this.#reloading = result.catch(() => undefined);
+    const result = this.#reloading.then(() => {
+      this.#serviceManager.reloading();
+      return this.#reload();
+    });
+    this.#reloading = result
+      .catch(() => undefined)
+      .then(() => this.#serviceManager.ready(this.serviceState().summary));
     return result;
   }
 
@@ -145,12 +158,23 @@ export class Daemon implements ControlHandler, MetricsSource {
     return ruleStatuses(this.wires);
   }
 
-  flows(limit: number): Iterable<unknown> {
-    return flowStatuses(this.wires, limit);
+  flows(limit: number, isLargest: boolean): Iterable<unknown> {
+    return isLargest ? largestFlows(this.wires, limit) : flowStatuses(this.wires, limit);
   }
 
   verify(request: unknown): unknown {
     return liveVerify(this.#policy, request);
+  }
+
+  /** For the service manager. */
+  serviceState(): ServiceState {
+    const { isReady, reasons } = this.readiness();
+    const flows = this.wires.reduce((sum, wire) => sum + wire.flows.size, 0);
+    const policy = `generation ${this.#generation}, ${flows} flows on ${this.wires.length} wire(s)`;
+    return {
+      summary: isReady ? policy : `not ready: ${reasons.join('; ')}; ${policy}`,
+      isAlive: this.wires.every((wire) => wire.isAlive),
+    };
   }
 
   readiness(): Readiness {
@@ -184,14 +208,17 @@ export class Daemon implements ControlHandler, MetricsSource {
       });
       return this.#reloadFailed(problems);
     }
+    const changes = ruleChanges(this.#policy, loaded.policy);
     this.#configuration = loaded.configuration;
     this.#policy = loaded.policy;
     this.#setLogLevel(loaded.configuration.logLevel);
     this.reloads.succeeded++;
     this.isLastReloadSuccessful = true;
     this.lastReloadSuccess = new Date();
-    this.#log.info({ generation: this.#generation }, 'reloaded');
-    return { ok: true, generation: this.#generation, problems };
+    const logged = changes.slice(0, CHANGES_LOGGED).map(formatRuleChange);
+    const suppressed = changes.length - logged.length;
+    this.#log.info({ generation: this.#generation, rules: logged, suppressed }, 'reloaded');
+    return { ok: true, generation: this.#generation, problems, changes };
   }
 
   #reloadFailed(problems: readonly Problem[]): ReloadResult {
@@ -201,7 +228,7 @@ export class Daemon implements ControlHandler, MetricsSource {
       { problems: problems.map(formatProblem) },
       'not reloaded: the configuration has errors; the policy before it stays in force',
     );
-    return { ok: false, generation: this.#generation, problems };
+    return { ok: false, generation: this.#generation, problems, changes: [] };
   }
 
   #setLogLevel(level: string): void {

@@ -2,28 +2,27 @@
  * Prometheus metrics, filled from the segments when somebody scrapes. Names follow prometheus.io/docs/practices/naming;
  * labels come from closed sets: configured names, directions, reasons. Nothing a packet carries becomes a label.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
-import { printedRuleName } from '../src/engine/policy.ts';
-import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { REMOVE_REASON_NAMES } from '../src/flowtable/record.ts';
 import { FlowStat } from '../src/flowtable/segment.ts';
-import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
+import {
+  interfaceCounter,
+  type MetricsSource,
+  nicCounter,
+  perDataPlane,
+  perInterface,
+  perWire,
+  reasons,
+  ruleCounter,
+  type Sample,
+} from './metrics-readers.ts';
+import { openDescriptors } from './process-usage.ts';
 
-/** What the metrics are read from. */
-export interface MetricsSource {
-  readonly version: string;
-  readonly startedAt: Date;
-  readonly wires: readonly WireView[];
-  readonly reloads: { readonly succeeded: number; readonly failed: number };
-  readonly isLastReloadSuccessful: boolean;
-  readonly lastReloadSuccess: Date;
-}
+const MICROSECONDS = 1e6;
+const NANOSECONDS = 1e9;
 
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
-
-interface Definition {
+export interface MetricDefinition {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge';
@@ -31,89 +30,8 @@ interface Definition {
   read(source: MetricsSource): Iterable<Sample>;
 }
 
-const DIRECTIONS = ['inbound', 'outbound'] as const;
-
-function* perWire(source: MetricsSource, value: (wire: WireView) => number): Iterable<Sample> {
-  for (const wire of source.wires) yield [{ wire: wire.name }, value(wire)];
-}
-
-function* perInterface(
-  source: MetricsSource,
-  value: (wire: WireView, side: 0 | 1) => number,
-): Iterable<Sample> {
-  for (const wire of source.wires) {
-    for (const [side, name] of interfacesOf(wire)) {
-      yield [{ wire: wire.name, interface: name }, value(wire, side)];
-    }
-  }
-}
-
-function interfaceCounter(counter: number): (source: MetricsSource) => Iterable<Sample> {
-  return (source) => perInterface(source, (wire, side) => wire.counters.interface(side, counter));
-}
-
-/** Every reason of one kind, also those that never happened: a rate must see its first event. */
-function* reasons(source: MetricsSource, isDrop: boolean, isBytes: boolean): Iterable<Sample> {
-  for (const wire of source.wires) {
-    for (const [direction, directionName] of DIRECTIONS.entries()) {
-      for (const [reason, reasonName] of reasonNames.entries()) {
-        if (reason >= FIRST_DROP !== isDrop) continue;
-        const { counters } = wire;
-        const value = isBytes
-          ? counters.reasonBytes(direction, reason)
-          : counters.reasonFrames(direction, reason);
-        yield [{ wire: wire.name, direction: directionName, reason: reasonName }, value];
-      }
-    }
-  }
-}
-
-function ruleCounter(counter: number): (source: MetricsSource) => Iterable<Sample> {
-  return function* read(source) {
-    for (const wire of source.wires) {
-      for (const { list, rule, slot } of countedRules(wire)) {
-        yield [
-          {
-            wire: wire.name,
-            network_security_group: list.owner,
-            direction: DIRECTIONS[list.direction],
-            rule: printedRuleName(rule),
-            access: rule.access === 1 ? 'allow' : 'deny',
-          },
-          wire.counters.rule(slot, counter),
-        ];
-      }
-    }
-  };
-}
-
-function nicCounter(isBytes: boolean): (source: MetricsSource) => Iterable<Sample> {
-  return function* read(source) {
-    for (const wire of source.wires) {
-      for (const nic of wire.nics) {
-        const index = wire.registry.nics.slotOf(nic.name);
-        if (index < 0) continue;
-        for (const [direction, directionName] of DIRECTIONS.entries()) {
-          for (const access of [0, 1]) {
-            const { counters } = wire;
-            const value = isBytes
-              ? counters.nicBytes(index, direction, access)
-              : counters.nicPackets(index, direction, access);
-            yield [
-              {
-                wire: wire.name,
-                network_interface: nic.name,
-                direction: directionName,
-                access: access === 1 ? 'allow' : 'deny',
-              },
-              value,
-            ];
-          }
-        }
-      }
-    }
-  };
-}
+const eventLoopDelay = monitorEventLoopDelay({ resolution: 20 });
+eventLoopDelay.enable();
 
 const WIRE = ['wire'];
 const INTERFACE = ['wire', 'interface'];
@@ -123,15 +41,33 @@ const NIC = ['wire', 'network_interface', 'direction', 'access'];
 
 function define(
   name: string,
-  type: Definition['type'],
+  type: MetricDefinition['type'],
   help: string,
   labels: readonly string[],
-  read: Definition['read'],
-): Definition {
+  read: MetricDefinition['read'],
+): MetricDefinition {
   return { name: `nsgd_${name}`, type, help, labels, read };
 }
 
-const trafficMetrics: readonly Definition[] = [
+/** Those that every exporter has, under the names that Prometheus' own client libraries use. */
+function standard(
+  name: string,
+  type: MetricDefinition['type'],
+  help: string,
+  value: (source: MetricsSource) => number,
+): MetricDefinition {
+  return {
+    name: `process_${name}`,
+    type,
+    help,
+    labels: [],
+    *read(source) {
+      yield [{}, value(source)];
+    },
+  };
+}
+
+const trafficMetrics: readonly MetricDefinition[] = [
   define(
     'packets_received_total',
     'counter',
@@ -253,7 +189,7 @@ const trafficMetrics: readonly Definition[] = [
   ),
 ];
 
-const flowMetrics: readonly Definition[] = [
+const flowMetrics: readonly MetricDefinition[] = [
   define('flows', 'gauge', 'Flows in the flow table.', WIRE, (source) =>
     perWire(source, (wire) => wire.flows.size),
   ),
@@ -291,7 +227,7 @@ const flowMetrics: readonly Definition[] = [
   ),
 ];
 
-const processMetrics: readonly Definition[] = [
+const processMetrics: readonly MetricDefinition[] = [
   define(
     'build_info',
     'gauge',
@@ -301,23 +237,44 @@ const processMetrics: readonly Definition[] = [
       yield [{ version: source.version, node_version: process.versions.node }, 1];
     },
   ),
-  define(
+  standard(
     'start_time_seconds',
     'gauge',
     'When the daemon started, in seconds since the epoch.',
+    (source) => source.startedAt.getTime() / 1000,
+  ),
+  standard('cpu_seconds_total', 'counter', 'Processor time of the control process.', () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / MICROSECONDS;
+  }),
+  standard('resident_memory_bytes', 'gauge', 'Resident memory of the control process.', () =>
+    process.memoryUsage.rss(),
+  ),
+  standard('open_fds', 'gauge', 'Open file descriptors of the control process.', openDescriptors),
+  define(
+    'control_event_loop_delay_seconds',
+    'gauge',
+    'Longest delay of the control process since the scrape before. Packets do not wait for it, answers do.',
     [],
-    function* read(source) {
-      yield [{}, source.startedAt.getTime() / 1000];
+    function* read() {
+      // Before the first sample there is no maximum.
+      yield [{}, eventLoopDelay.count === 0 ? 0 : eventLoopDelay.max / NANOSECONDS];
+      eventLoopDelay.reset();
     },
   ),
   define(
-    'resident_memory_bytes',
+    'data_plane_cpu_seconds_total',
+    'counter',
+    'Processor time of the data plane; begins anew when it is started again.',
+    WIRE,
+    (source) => perDataPlane(source, (usage) => usage.cpuSeconds),
+  ),
+  define(
+    'data_plane_resident_memory_bytes',
     'gauge',
-    'Resident memory of the control process.',
-    [],
-    function* read() {
-      yield [{}, process.memoryUsage.rss()];
-    },
+    'Resident memory of the data plane, the segments that it shares with the control process included.',
+    WIRE,
+    (source) => perDataPlane(source, (usage) => usage.residentBytes),
   ),
   define(
     'wire_ready',
@@ -373,33 +330,9 @@ const processMetrics: readonly Definition[] = [
   ),
 ];
 
-/** A registry whose values are read from `source` at every scrape. */
-export function createMetrics(source: MetricsSource): Registry {
-  const registry = new Registry();
-  for (const definition of [...trafficMetrics, ...flowMetrics, ...processMetrics]) {
-    const options = {
-      name: definition.name,
-      help: definition.help,
-      labelNames: [...definition.labels],
-      registers: [registry],
-    };
-    if (definition.type === 'counter') {
-      const counter: Counter = new Counter({
-        ...options,
-        collect() {
-          counter.reset();
-          for (const [labels, value] of definition.read(source)) counter.inc(labels, value);
-        },
-      });
-    } else {
-      const gauge: Gauge = new Gauge({
-        ...options,
-        collect() {
-          gauge.reset();
-          for (const [labels, value] of definition.read(source)) gauge.set(labels, value);
-        },
-      });
-    }
-  }
-  return registry;
-}
+/** Every metric, in the order of the page. */
+export const METRICS: readonly MetricDefinition[] = [
+  ...trafficMetrics,
+  ...flowMetrics,
+  ...processMetrics,
+];

@@ -2,18 +2,17 @@
  * How commands print: results on stdout, diagnostics on stderr, tables for people and JSON for programs.
  */
 import { writeSync } from 'node:fs';
+import { Option } from 'commander';
 import { escapeControls } from '../src/policy/problem.ts';
-import { CommandError, ExitCode } from './exit-code.ts';
+import { ExitCode } from './exit-code.ts';
 
 export type OutputFormat = 'table' | 'json' | 'ndjson';
 
-/** @throws CommandError for a format that the command does not have */
-export function outputFormat(text: string, allowed: readonly OutputFormat[]): OutputFormat {
-  const format = allowed.find((candidate) => candidate === text);
-  if (format === undefined) {
-    throw new CommandError(ExitCode.Usage, `-o ${text}: choose one of ${allowed.join(', ')}`);
-  }
-  return format;
+/** `-o`, for a command that has these formats, the first of which is the usual one. */
+export function outputOption(formats: readonly OutputFormat[], note = ''): Option {
+  return new Option('-o, --output <format>', `output format${note}`)
+    .choices(formats)
+    .default(formats[0]);
 }
 
 const STDOUT = 1;
@@ -42,6 +41,11 @@ function writeAll(descriptor: number, text: string): void {
   }
 }
 
+/** A result that is not made of lines. */
+export function printText(text: string): void {
+  writeAll(STDOUT, text);
+}
+
 /** One line of result. */
 export function print(line: string): void {
   writeAll(STDOUT, `${line}\n`);
@@ -58,9 +62,12 @@ export function printJson(value: unknown): void {
 
 /**
  * Columns aligned to the left, two spaces apart; control characters in cells are escaped.
- * @param header column names; printed in capitals
+ * @param header column names; shown in capitals
  */
-export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+export function tableLines(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string[] {
   const lines = [
     header.map((name) => name.toUpperCase()),
     ...rows.map((row) => row.map(escapeControls)),
@@ -68,10 +75,14 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   const widths = header.map((_, column) =>
     Math.max(...lines.map((line) => (line[column] ?? '').length)),
   );
-  for (const line of lines) {
-    const cells = line.map((cell, column) =>
-      cell.padEnd(column === line.length - 1 ? 0 : (widths[column] ?? 0)),
-    );
-    print(cells.join('  ').trimEnd());
-  }
+  return lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(column === line.length - 1 ? 0 : (widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  for (const line of tableLines(header, rows)) print(line);
 }

@@ -116,6 +116,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.#state === 'running' && page.isLinkRunning(0) && page.isLinkRunning(1);
   }
 
+  /** False when the packet loop has not turned for as long as makes it be killed; where there is none, nothing hangs. */
+  get isAlive(): boolean {
+    if (this.#child === undefined) return true;
+    return performance.now() - this.#lastHeartbeatAt <= this.#hungMilliseconds;
+  }
+
   get restarts(): number {
     return this.#segments.page.restarts;
   }

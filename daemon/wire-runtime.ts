@@ -83,6 +83,9 @@ export class WireRuntime implements WireView {
   get isReady(): boolean {
     return this.#supervisor.isReady && this.page.activeGeneration === this.page.wantedGeneration;
   }
+  get isAlive(): boolean {
+    return this.#supervisor.isAlive;
+  }
   get state(): string {
     const { state, detail } = this.#supervisor;
     return detail === '' ? state : `${state}: ${detail}`;

@@ -6,19 +6,18 @@ import { checkFile } from '../../src/policy/check-file.ts';
 import { formatProblem, hasErrors, type Problem } from '../../src/policy/problem.ts';
 import { ExitCode } from '../exit-code.ts';
 import { inputFiles } from '../input.ts';
-import { outputFormat, print, printError, printJson } from '../output.ts';
+import { type OutputFormat, outputOption, print, printError, printJson } from '../output.ts';
 
 interface CheckOptions {
-  readonly output: string;
+  readonly output: OutputFormat;
 }
 
 function check(files: readonly string[], options: CheckOptions): number {
-  const format = outputFormat(options.output, ['table', 'json']);
   const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles));
-  if (format === 'json') printJson({ schema: 1, problems });
+  if (options.output === 'json') printJson({ schema: 1, problems });
   else for (const problem of problems) print(formatProblem(problem));
   const isBad = hasErrors(problems);
-  if (!isBad && format !== 'json')
+  if (!isBad && options.output !== 'json')
     printError(`nsgd: ${files.length === 1 ? 'the file is' : 'the files are'} valid`);
   return isBad ? ExitCode.Usage : ExitCode.Ok;
 }
@@ -33,7 +32,7 @@ export function addCheckCommand(program: Command): void {
       '<file...>',
       'configurations (YAML or JSON) or NSGs as Azure exports them; - for stdin',
     )
-    .option('-o, --output <format>', 'table or json', 'table')
+    .addOption(outputOption(['table', 'json']))
     .action((files: string[], options: CheckOptions) => {
       process.exitCode = check(files, options);
     });

@@ -4,25 +4,24 @@
 import type { Command } from 'commander';
 import { effectiveRows, effectiveRules, findNetworkInterface } from '../../src/policy/effective.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
-import { outputFormat, printError, printJson, printTable } from '../output.ts';
+import { type OutputFormat, outputOption, printError, printJson, printTable } from '../output.ts';
 import { findNic } from './find-nic.ts';
 import { loadPolicy } from './load-policy.ts';
 
 interface EffectiveOptions {
   readonly config: string;
   readonly nic?: string;
-  readonly output: string;
+  readonly output: OutputFormat;
 }
 
 function effective(options: EffectiveOptions): number {
-  const format = outputFormat(options.output, ['table', 'json']);
   const { configuration, policy, tags } = loadPolicy(options.config);
   const { name } = findNic(policy, options.nic);
   const nic = findNetworkInterface(configuration, name);
   if (nic === undefined)
     throw new CommandError(ExitCode.Failed, `${name} is not in the configuration`);
   const rules = effectiveRules(configuration, tags, nic);
-  if (format === 'json') {
+  if (options.output === 'json') {
     printJson(rules);
     return ExitCode.Ok;
   }
@@ -68,7 +67,7 @@ export function addEffectiveCommand(program: Command): void {
     .description('effective security rules of a network interface')
     .requiredOption('-c, --config <file>', 'configuration')
     .option('--nic <name>', 'network interface; else the only one')
-    .option('-o, --output <format>', "table, or json in Azure's shape", 'table')
+    .addOption(outputOption(['table', 'json'], "; json in Azure's shape"))
     .action((options: EffectiveOptions) => {
       process.exitCode = effective(options);
     });

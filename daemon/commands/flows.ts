@@ -1,36 +1,36 @@
 /**
  * `nsgd flows`: the flow table, as `conntrack -L` lists it.
  */
-import type { Command } from 'commander';
-import { callControl } from '../control/client.ts';
-import type { FlowStatus } from '../status.ts';
+import { type Command, Option } from 'commander';
 import { CommandError, ExitCode } from '../exit-code.ts';
-import { outputFormat, print, printError, printJson, printTable } from '../output.ts';
-import { withSocketOption } from './control-option.ts';
+import {
+  type OutputFormat,
+  outputOption,
+  print,
+  printError,
+  printJson,
+  printTable,
+} from '../output.ts';
+import { type FlowSelection, readFlows, withSocketOption } from './control-option.ts';
 
 interface FlowsOptions {
   readonly socket: string;
-  readonly output: string;
+  readonly output: OutputFormat;
   readonly limit: string;
+  readonly sort?: FlowSelection['sort'];
 }
 
 async function listFlows(options: FlowsOptions): Promise<number> {
-  const format = outputFormat(options.output, ['table', 'json', 'ndjson']);
   if (!/^\d{1,9}$/.test(options.limit)) {
     throw new CommandError(ExitCode.Usage, `--limit ${options.limit}: not a number`);
   }
-  const { status, body } = await callControl(options.socket, {
-    method: 'GET',
-    target: `/v1/flows?limit=${options.limit}`,
+  const flows = await readFlows(options.socket, {
+    limit: Number(options.limit),
+    ...(options.sort === undefined ? {} : { sort: options.sort }),
   });
-  if (status !== 200) throw new CommandError(ExitCode.Failed, body.trim());
-  const flows = body
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as FlowStatus);
-  if (format === 'json') {
+  if (options.output === 'json') {
     printJson(flows);
-  } else if (format === 'ndjson') {
+  } else if (options.output === 'ndjson') {
     for (const flow of flows) print(JSON.stringify(flow));
   } else {
     printTable(
@@ -59,7 +59,8 @@ export function addFlowsCommand(program: Command): void {
   withSocketOption(program.command('flows'))
     .description('live flows with state, idle time, packets/bytes and the rules that admitted them')
     .option('--limit <count>', 'at most so many', '1000')
-    .option('-o, --output <format>', 'table, json or ndjson', 'table')
+    .addOption(new Option('--sort <by>', 'the largest first').choices(['bytes']))
+    .addOption(outputOption(['table', 'json', 'ndjson']))
     .action(async (options: FlowsOptions) => {
       process.exitCode = await listFlows(options);
     });

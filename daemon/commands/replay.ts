@@ -15,7 +15,7 @@ import { CommandError, ExitCode } from '../exit-code.ts';
 import { ipProtocolName, packetEndpoints } from '../packet-text.ts';
 import {
   type OutputFormat,
-  outputFormat,
+  outputOption,
   print,
   printError,
   printJson,
@@ -31,7 +31,7 @@ interface ReplayCommandOptions {
   readonly config: string;
   readonly nic?: string;
   readonly perPacket?: true;
-  readonly output: string;
+  readonly output: OutputFormat;
 }
 
 const DIRECTIONS = ['Inbound', 'Outbound'] as const;
@@ -168,7 +168,6 @@ function open(file: string): FrameSource {
 }
 
 function replayFile(file: string, options: ReplayCommandOptions): number {
-  const format = outputFormat(options.output, ['table', 'json', 'ndjson']);
   const { configuration, policy } = loadPolicy(options.config);
   const nic = findNic(policy, options.nic);
   const replay = new Replay(configuration.flowTable, policy, nic);
@@ -185,7 +184,8 @@ function replayFile(file: string, options: ReplayCommandOptions): number {
           `nsgd: ${file}: frame ${frame.number} has link type ${linkTypeName(source.linkType)}; only Ethernet is judged`,
         );
       }
-      if (options.perPacket) printPacket(packetReport(replay, frame, source.length), format);
+      if (options.perPacket)
+        printPacket(packetReport(replay, frame, source.length), options.output);
     }
   } catch (error) {
     if (!(error instanceof CaptureFileError)) throw error;
@@ -193,8 +193,8 @@ function replayFile(file: string, options: ReplayCommandOptions): number {
   } finally {
     source.close();
   }
-  if (options.perPacket) printListEnd(replay.frame.number, format);
-  else printSummary(summary(replay, nic.name), format);
+  if (options.perPacket) printListEnd(replay.frame.number, options.output);
+  else printSummary(summary(replay, nic.name), options.output);
   if (broken !== undefined) throw new CommandError(ExitCode.Failed, broken.message);
   return ExitCode.Ok;
 }
@@ -207,7 +207,7 @@ export function addReplayCommand(program: Command): void {
     .requiredOption('-c, --config <file>', 'configuration')
     .option('--nic <name>', 'network interface whose rules judge; else the only one')
     .option('--per-packet', 'one line for each packet')
-    .option('-o, --output <format>', 'table, json or ndjson', 'table')
+    .addOption(outputOption(['table', 'json', 'ndjson']))
     .action((file: string, options: ReplayCommandOptions) => {
       process.exitCode = replayFile(file, options);
     });

@@ -4,23 +4,22 @@
 import type { Command } from 'commander';
 import type { RuleStatus } from '../status.ts';
 import { ExitCode } from '../exit-code.ts';
-import { outputFormat, print, printJson, printTable } from '../output.ts';
+import { type OutputFormat, outputOption, print, printJson, printTable } from '../output.ts';
 import { askDaemon, withSocketOption } from './control-option.ts';
 
 interface RulesOptions {
   readonly socket: string;
-  readonly output: string;
+  readonly output: OutputFormat;
   readonly hit?: true;
 }
 
 async function listRules(options: RulesOptions): Promise<number> {
-  const format = outputFormat(options.output, ['table', 'json', 'ndjson']);
   const answer = await askDaemon(options.socket, 'GET', '/v1/rules');
   const all = answer['rules'] as RuleStatus[];
   const rules = options.hit === true ? all.filter((rule) => rule.hits > 0) : all;
-  if (format === 'json') {
+  if (options.output === 'json') {
     printJson({ ...answer, rules });
-  } else if (format === 'ndjson') {
+  } else if (options.output === 'ndjson') {
     for (const rule of rules) print(JSON.stringify(rule));
   } else {
     printTable(
@@ -55,7 +54,7 @@ export function addRulesCommand(program: Command): void {
   withSocketOption(program.command('rules'))
     .description('the rules in force with their hit counts')
     .option('--hit', 'only rules that were hit')
-    .option('-o, --output <format>', 'table, json or ndjson', 'table')
+    .addOption(outputOption(['table', 'json', 'ndjson']))
     .action(async (options: RulesOptions) => {
       process.exitCode = await listRules(options);
     });

@@ -2,11 +2,13 @@
  * `nsgd run`: the daemon, in the foreground. Ends with SIGTERM or SIGINT, reads its configuration again with SIGHUP.
  */
 import type { Command } from 'commander';
-import pino from 'pino';
+import type { Logger } from 'pino';
 import { diskFiles } from '../../src/policy/load.ts';
 import type { Daemon } from '../daemon.ts';
 import { ownMissingCapabilities } from '../capabilities.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
+import { createLog } from '../log.ts';
+import { ServiceManager } from '../service-manager.ts';
 import { loadPolicy } from './load-policy.ts';
 
 interface RunOptions {
@@ -25,7 +27,10 @@ function startError(error: unknown): unknown {
 }
 
 /** A running daemon and its log. Its own failures leave nothing running. */
-async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.Logger }> {
+async function start(
+  options: RunOptions,
+  serviceManager: ServiceManager,
+): Promise<{ daemon: Daemon; log: Logger }> {
   const loaded = loadPolicy(options.config, diskFiles);
   const { logLevel, wires } = loaded.configuration;
   if (wires.length === 0) {
@@ -41,12 +46,11 @@ async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.L
       `${missing.join(' and ')} needed: run it as root`,
     );
   }
-  // Lines are written at once: what was logged before a crash is what explains it.
-  const log = pino({ level: logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
+  const log = createLog(logLevel);
   // Loaded here: the offline commands run without any native module.
   const { Daemon } = await import('../daemon.ts');
   try {
-    const daemon = new Daemon(loaded, { log, clock: () => performance.now() });
+    const daemon = new Daemon(loaded, { log, clock: () => performance.now(), serviceManager });
     try {
       await daemon.start();
     } catch (error) {
@@ -60,6 +64,7 @@ async function start(options: RunOptions): Promise<{ daemon: Daemon; log: pino.L
 }
 
 async function run(options: RunOptions): Promise<void> {
+  const serviceManager = new ServiceManager(process.env);
   let starting: ReturnType<typeof start> | undefined;
   const isStopWanted = new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
@@ -72,10 +77,17 @@ async function run(options: RunOptions): Promise<void> {
       () => undefined,
     );
   });
-  starting = start(options);
+  starting = start(options, serviceManager);
   const { daemon, log } = await starting;
+  serviceManager.ready(daemon.serviceState().summary);
+  const reports = setInterval(
+    () => serviceManager.report(daemon.serviceState()),
+    serviceManager.interval,
+  );
   await isStopWanted;
   log.info('stopping');
+  clearInterval(reports);
+  serviceManager.stopping();
   await daemon.stop();
   log.info('stopped');
 }

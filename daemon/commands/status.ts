@@ -4,13 +4,13 @@
 import type { Command } from 'commander';
 import type { DaemonStatus } from '../status.ts';
 import { ExitCode } from '../exit-code.ts';
-import { outputFormat, print, printJson, printTable } from '../output.ts';
+import { type OutputFormat, outputOption, print, printJson, printTable } from '../output.ts';
 import { askDaemon, withSocketOption } from './control-option.ts';
 import { printReasons } from './print-reasons.ts';
 
 interface StatusOptions {
   readonly socket: string;
-  readonly output: string;
+  readonly output: OutputFormat;
 }
 
 function printStatus(status: DaemonStatus): void {
@@ -48,10 +48,9 @@ function printStatus(status: DaemonStatus): void {
 }
 
 async function showStatus(options: StatusOptions): Promise<number> {
-  const format = outputFormat(options.output, ['table', 'json']);
   const answer = await askDaemon(options.socket, 'GET', '/v1/status');
   const status = answer['status'] as DaemonStatus;
-  if (format === 'json') printJson(answer);
+  if (options.output === 'json') printJson(answer);
   else printStatus(status);
   return status.isReady ? ExitCode.Ok : ExitCode.Failed;
 }
@@ -59,7 +58,7 @@ async function showStatus(options: StatusOptions): Promise<number> {
 export function addStatusCommand(program: Command): void {
   withSocketOption(program.command('status'))
     .description('how the running daemon is: wires, counters, drops by reason')
-    .option('-o, --output <format>', 'table or json', 'table')
+    .addOption(outputOption(['table', 'json']))
     .action(async (options: StatusOptions) => {
       process.exitCode = await showStatus(options);
     });

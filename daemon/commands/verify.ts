@@ -6,7 +6,14 @@ import type { Policy } from '../../src/engine/policy.ts';
 import { Explainer, type Explanation, type FlowTuple } from '../../src/policy/explain.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { readInput } from '../input.ts';
-import { outputFormat, print, printError, printJson, printTable } from '../output.ts';
+import {
+  type OutputFormat,
+  outputOption,
+  print,
+  printError,
+  printJson,
+  printTable,
+} from '../output.ts';
 import { parseAddress, parseDirection, parsePort, parseProtocol } from '../tuple.ts';
 import {
   answerVerify,
@@ -22,7 +29,7 @@ interface VerifyOptions extends VerifyRequest {
   readonly live?: true;
   readonly socket: string;
   readonly batch?: string;
-  readonly output: string;
+  readonly output: OutputFormat;
 }
 
 /** What is printed for a rule where no NSG applies. */
@@ -124,7 +131,6 @@ function policyOf(options: VerifyOptions): Policy {
 }
 
 async function verify(options: VerifyOptions): Promise<number> {
-  const format = outputFormat(options.output, ['table', 'json']);
   if (options.live === true && options.config !== undefined) {
     throw new CommandError(ExitCode.Usage, 'give --config FILE or --live, not both');
   }
@@ -141,7 +147,7 @@ async function verify(options: VerifyOptions): Promise<number> {
       `nsgd: warning: ${result.networkInterface} does not have the local address; live, its wire drops such packets`,
     );
   }
-  if (format === 'json') printJson({ ...result, ruleName: result.ruleName ?? null });
+  if (options.output === 'json') printJson({ ...result, ruleName: result.ruleName ?? null });
   else printExplanation(result);
   return result.access === 'Allow' ? ExitCode.Ok : ExitCode.Failed;
 }
@@ -160,7 +166,7 @@ export function addVerifyCommand(program: Command): void {
       '--batch <file>',
       'lines "direction protocol srcIP srcPort dstIP dstPort" (- for stdin)',
     )
-    .option('-o, --output <format>', 'table or json', 'table')
+    .addOption(outputOption(['table', 'json']))
     .action(async (options: VerifyOptions) => {
       process.exitCode = await verify(options);
     });

@@ -3,7 +3,7 @@
  *
  *   GET  /v1/status           how the daemon is
  *   GET  /v1/rules            hit counts of every rule
- *   GET  /v1/flows?limit=N    one JSON object per line
+ *   GET  /v1/flows?limit=N    one JSON object per line; &sort=bytes for the largest (at most 10,000)
  *   POST /v1/verify           a flow tuple against the policy in force
  *   POST /v1/reload           reads the configuration again
  *   GET  /metrics, /-/healthy, /-/ready   as on the metrics port
@@ -12,6 +12,7 @@ import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Problem } from '../../src/policy/problem.ts';
 import type { MetricsPages } from '../metrics-pages.ts';
+import type { RuleChange } from '../rule-changes.ts';
 
 /** Version of the JSON that the socket speaks. */
 export const CONTROL_SCHEMA = 1;
@@ -21,19 +22,23 @@ const UMASK_FOR_SOCKET = 0o117;
 const MAX_CONNECTIONS = 16;
 const REQUEST_TIMEOUT_MS = 5_000;
 const MAX_BODY_BYTES = 64 * 1024;
+/** They are kept in order while all flows are looked at. */
+const MAX_LARGEST_FLOWS = 10_000;
 
 export interface ReloadResult {
   readonly ok: boolean;
   /** Of the policy in force after the reload. */
   readonly generation: number;
   readonly problems: readonly Problem[];
+  /** Rules that the reload added, removed or changed. */
+  readonly changes: readonly RuleChange[];
 }
 
 /** All there is, for who asks for something else. */
 const REQUESTS = [
   'GET /v1/status',
   'GET /v1/rules',
-  'GET /v1/flows?limit=N',
+  'GET /v1/flows?limit=N&sort=bytes',
   'POST /v1/verify',
   'POST /v1/reload',
   'GET /metrics',
@@ -45,8 +50,8 @@ const REQUESTS = [
 export interface ControlHandler {
   status(): unknown;
   rules(): unknown;
-  /** At most `limit` flows. */
-  flows(limit: number): Iterable<unknown>;
+  /** At most `limit` flows, in no order or the largest. */
+  flows(limit: number, isLargest: boolean): Iterable<unknown>;
   /** @throws Error with a message for the operator */
   verify(request: unknown): unknown;
   reload(): Promise<ReloadResult>;
@@ -158,7 +163,7 @@ export class ControlServer {
       case 'GET /v1/rules':
         return sendJson(response, 200, { rules: this.#handler.rules() });
       case 'GET /v1/flows':
-        return this.#sendFlows(response, flowLimit(url));
+        return this.#sendFlows(response, this.#flows(url));
       case 'POST /v1/verify':
         return sendJson(response, 200, { result: this.#verify(await readBody(request)) });
       case 'POST /v1/reload': {
@@ -180,10 +185,21 @@ export class ControlServer {
     }
   }
 
+  #flows(url: URL): Iterable<unknown> {
+    const sort = url.searchParams.get('sort');
+    if (sort !== null && sort !== 'bytes') throw new BadRequest('sort is bytes or nothing');
+    const limit = flowLimit(url);
+    const isLargest = sort === 'bytes';
+    if (isLargest && limit > MAX_LARGEST_FLOWS) {
+      throw new BadRequest(`with sort, limit is at most ${MAX_LARGEST_FLOWS}`);
+    }
+    return this.#handler.flows(limit, isLargest);
+  }
+
   /** A line per flow; written as fast as the client reads, so that a large table does not fill memory. */
-  async #sendFlows(response: ServerResponse, limit: number): Promise<void> {
+  async #sendFlows(response: ServerResponse, flows: Iterable<unknown>): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    for (const flow of this.#handler.flows(limit)) {
+    for (const flow of flows) {
       if (response.destroyed) return;
       if (response.write(`${JSON.stringify(flow)}\n`)) continue;
       // The next line is made only when there is room for it.

@@ -13,7 +13,7 @@ import { finish } from '../../src/engine/steps.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
 import type { Recovery } from '../../src/flowtable/recover.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
-import { loadLibc } from '../native/libc.ts';
+import { loadLibc, SystemCallError } from '../native/libc.ts';
 import { readNetworkDevice } from '../native/network-device.ts';
 import { Segment } from '../native/segment.ts';
 import { ControlPage, Phase } from './control-page.ts';
@@ -119,8 +119,10 @@ function run(start: StartMessage): void {
   process.on('SIGTERM', () => dataPlane.stop());
   // Ctrl-C reaches the whole process group; the supervisor decides.
   process.on('SIGINT', () => undefined);
-  if (start.cpu !== undefined) loadLibc().pinToProcessor(start.cpu);
+  if (start.cpu !== undefined) keepToProcessor(start.cpu);
   const { wire, backend, detail } = openWire(start, dataPlane, fail);
+  // All that needs a capability is open. Whoever takes over this process through a packet finds none.
+  loadLibc().dropCapabilities();
   dataPlane.run(wire);
   tick();
   tellParent({
@@ -131,6 +133,18 @@ function run(start: StartMessage): void {
     flowsKept: recovery.kept,
     flowsDropped: recovery.dropped,
   });
+}
+
+function keepToProcessor(processor: number): void {
+  try {
+    loadLibc().pinToProcessor(processor);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
+    throw new Error(
+      `${error.message}; under systemd wires[].cpu needs the drop-in systemd/pin-processor.conf`,
+      { cause: error },
+    );
+  }
 }
 
 function messageOf(error: unknown): string {

@@ -41,9 +41,19 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
+const AF_UNIX = 1;
+/** `sun_path` of `struct sockaddr_un` (unix(7)), after a family of two bytes. */
+const SUN_PATH_BYTES = 108;
+const SUN_PATH_AT = 2;
 const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
 const PR_SET_PDEATHSIG = 1;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+/** `_LINUX_CAPABILITY_VERSION_3` (capget(2)): sets of 64 bits, as two structures of three words. */
+const CAPABILITY_VERSION_3 = 0x2008_0522;
 const SIGKILL = 9;
 const RLIMIT_CORE = 4;
 /** cpu_set_t of glibc: 1,024 processors. */
@@ -68,6 +78,8 @@ export class Libc {
   readonly #prctl: Call;
   readonly #setrlimit: Call;
   readonly #schedSetaffinity: Call;
+  readonly #sendto: Call;
+  readonly #capset: Call;
 
   constructor(koffi: Koffi) {
     const library = koffi.load(null);
@@ -96,6 +108,9 @@ export class Libc {
     this.#setrlimit = library.func('setrlimit', 'int', ['int', 'void *']);
     const affinity = ['int', 'size_t', 'void *'];
     this.#schedSetaffinity = library.func('sched_setaffinity', 'int', affinity);
+    const datagram = ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t'];
+    this.#sendto = library.func('sendto', 'int64_t', datagram);
+    this.#capset = library.func('capset', 'int', ['void *', 'void *']);
   }
 
   /** Maps a whole file shared and writable. The mapping stays until the process ends or `releasePages`. */
@@ -204,6 +219,50 @@ export class Libc {
     mask[processor >> 3] = 1 << (processor & 7);
     if (this.#schedSetaffinity(0, mask.length, mask) !== 0) {
       throw this.#error('sched_setaffinity', `processor ${processor}`);
+    }
+  }
+
+  /**
+   * Gives up every capability of the calling thread, for good. What is open stays open. Other threads of the process keep
+   * theirs (capset(2)): those of V8, which run none of our code.
+   */
+  dropCapabilities(): void {
+    if (this.#prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) {
+      throw this.#error('prctl', 'PR_SET_NO_NEW_PRIVS');
+    }
+    if (this.#prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) !== 0) {
+      throw this.#error('prctl', 'PR_CAP_AMBIENT');
+    }
+    const header = new Uint32Array([CAPABILITY_VERSION_3, 0]);
+    const none = new Uint32Array(6);
+    if (this.#capset(header, none) !== 0) throw this.#error('capset', 'to none');
+  }
+
+  /**
+   * Sends one datagram to a unix socket, without waiting.
+   * @param path of the socket; one that starts with `@` is in the abstract namespace (unix(7))
+   */
+  sendDatagram(path: string, content: string): void {
+    const name = Buffer.from(path.replace(/^@/, '\0'));
+    if (name.length >= SUN_PATH_BYTES) throw new RangeError(`the socket path ${path} is too long`);
+    const address = Buffer.alloc(SUN_PATH_AT + name.length);
+    address.writeUInt16LE(AF_UNIX, 0);
+    name.copy(address, SUN_PATH_AT);
+    const socket = Number(this.#socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
+    if (socket < 0) throw this.#error('socket', 'for a datagram');
+    try {
+      const bytes = Buffer.from(content);
+      const sent = this.#sendto(
+        socket,
+        bytes,
+        bytes.length,
+        MSG_DONTWAIT_NOSIGNAL,
+        address,
+        address.length,
+      );
+      if (Number(sent) !== bytes.length) throw this.#error('sendto', path);
+    } finally {
+      closeSync(socket);
     }
   }
 

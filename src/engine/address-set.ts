@@ -112,6 +112,20 @@ export function isEmpty(set: AddressSet): boolean {
   return set.ipv4.length === 0 && set.ipv6.length === 0;
 }
 
+/** True when both sets hold the same addresses. Both are canonical: sorted, without neighbours that touch. */
+export function areEqual(a: AddressSet, b: AddressSet): boolean {
+  return areIntervalsEqual(a.ipv4, b.ipv4) && areIntervalsEqual(a.ipv6, b.ipv6);
+}
+
+function areIntervalsEqual<T>(
+  a: readonly (readonly [T, T])[],
+  b: readonly (readonly [T, T])[],
+): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  return a.every(([low, high], index) => low === b[index]?.[0] && high === b[index]?.[1]);
+}
+
 /** True when the IPv4 address (unsigned) is in the set. */
 export function hasIpv4(set: AddressSet, address: number): boolean {
   return set.ipv4.some(([low, high]) => low <= address && address <= high);

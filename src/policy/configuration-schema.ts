@@ -38,14 +38,14 @@ const prefix = z.string({ error: 'must be a prefix such as 10.0.0.0/16' });
 const address = z.string({ error: 'must be an IP address' });
 
 export const subnetSchema = z.strictObject({
-  name: resourceName,
+  name: resourceName.describe('Name of the subnet'),
   addressPrefix: prefix.optional().describe('The prefix of a subnet that has one'),
   addressPrefixes: z.array(prefix).optional().describe('The prefixes of the subnet'),
   networkSecurityGroup: reference.optional().describe('The group of the subnet; none allows all'),
 });
 
 export const virtualNetworkSchema = z.strictObject({
-  name: resourceName.optional(),
+  name: resourceName.optional().describe('Name of the network, for people'),
   addressSpace: z
     .array(prefix)
     .min(1, { error: 'must hold at least one prefix' })
@@ -54,7 +54,7 @@ export const virtualNetworkSchema = z.strictObject({
     .array(prefix)
     .optional()
     .describe('Peered and on-premises prefixes, part of the VirtualNetwork tag'),
-  subnets: z.array(subnetSchema).optional(),
+  subnets: z.array(subnetSchema).optional().describe('Subnets of the network'),
   flowTimeoutInMinutes: z
     .int()
     .min(4, { error: 'must be 4 to 30' })
@@ -63,23 +63,31 @@ export const virtualNetworkSchema = z.strictObject({
     .describe("Azure's name for flowTable.idleTimeout"),
 });
 
-export const applicationSecurityGroupSchema = z.strictObject({ name: resourceName });
+export const applicationSecurityGroupSchema = z.strictObject({
+  name: resourceName.describe('Name of the group, for rules and network interfaces'),
+});
 
 export const networkInterfaceSchema = z.strictObject({
-  name: resourceName,
+  name: resourceName.describe('Name of the network interface'),
   subnet: reference.optional().describe('Its subnet, whose group applies too'),
   addresses: z
     .array(address)
     .min(1, { error: 'must hold at least one address; leave it out to take every address' })
     .optional()
     .describe('Its IP addresses; left out only by the sole interface of a wire, which takes all'),
-  networkSecurityGroup: reference.optional(),
-  applicationSecurityGroups: z.array(reference).optional(),
+  networkSecurityGroup: reference
+    .optional()
+    .describe('Its own group, beside that of the subnet; none allows all'),
+  applicationSecurityGroups: z
+    .array(reference)
+    .optional()
+    .describe('The groups it is in; at most 20'),
   wire: z.string().optional().describe('The wire it is on; without one it is evaluated offline'),
   macAddress: z
     .string()
     .regex(MAC_ADDRESS, { error: 'must be a MAC address such as 00-0D-3A-92-6A-7C' })
-    .optional(),
+    .optional()
+    .describe('As Azure exports it; not used'),
 });
 
 const interfaceName = z.string().regex(INTERFACE_NAME, {
@@ -87,7 +95,7 @@ const interfaceName = z.string().regex(INTERFACE_NAME, {
 });
 
 export const wireSchema = z.strictObject({
-  name: resourceName,
+  name: resourceName.describe('Name of the wire, in metrics and answers'),
   outside: interfaceName.describe('The interface towards the network'),
   inside: interfaceName.describe('The interface towards the workload'),
   mode: oneOf(['inline', 'monitor']).optional().describe('Filter, or only watch. Default inline'),
@@ -141,51 +149,113 @@ export const subscriptionSchema = z.strictObject({
 const networkSecurityGroupShape = z.union([
   z.strictObject({ file: z.string().describe('A file exported from Azure') }),
   z.looseObject({
-    name: z.string(),
-    flushConnection: z.boolean().optional(),
+    name: z.string().describe('Name of the group'),
+    flushConnection: z
+      .boolean()
+      .optional()
+      .describe('Judge its live flows anew after a policy change. Default false: they go on'),
     securityRules: z
       .array(
         z.looseObject({
-          name: z.string(),
-          priority: z.int().min(100).max(4096).optional(),
-          direction: z.enum(['Inbound', 'Outbound']).optional(),
-          access: z.enum(['Allow', 'Deny']).optional(),
-          protocol: z.enum(['*', 'Tcp', 'Udp', 'Icmp', 'Esp', 'Ah']).optional(),
-          sourceAddressPrefix: z.string().optional(),
-          sourceAddressPrefixes: z.array(z.string()).optional(),
-          sourceApplicationSecurityGroups: z.array(reference).optional(),
-          sourcePortRange: z.union([z.string(), z.int()]).optional(),
-          sourcePortRanges: z.array(z.union([z.string(), z.int()])).optional(),
-          destinationAddressPrefix: z.string().optional(),
-          destinationAddressPrefixes: z.array(z.string()).optional(),
-          destinationApplicationSecurityGroups: z.array(reference).optional(),
-          destinationPortRange: z.union([z.string(), z.int()]).optional(),
-          destinationPortRanges: z.array(z.union([z.string(), z.int()])).optional(),
-          description: z.string().max(140).optional(),
+          name: z.string().describe('Name of the rule, unique in its group; case does not count'),
+          priority: z
+            .int()
+            .min(100)
+            .max(4096)
+            .optional()
+            .describe('Lower is evaluated first; unique for each direction'),
+          direction: z
+            .enum(['Inbound', 'Outbound'])
+            .optional()
+            .describe('Seen from the network interface'),
+          access: z
+            .enum(['Allow', 'Deny'])
+            .optional()
+            .describe('What the rule does with packets that match'),
+          protocol: z
+            .enum(['*', 'Tcp', 'Udp', 'Icmp', 'Esp', 'Ah'])
+            .optional()
+            .describe('Icmp is ICMPv6 on IPv6; * is every IP protocol'),
+          sourceAddressPrefix: z
+            .string()
+            .optional()
+            .describe('Address, prefix, service tag, or * for both families'),
+          sourceAddressPrefixes: z
+            .array(z.string())
+            .optional()
+            .describe('Addresses and prefixes; instead of the one'),
+          sourceApplicationSecurityGroups: z
+            .array(reference)
+            .optional()
+            .describe('The addresses of their network interfaces; instead of prefixes, at most 10'),
+          sourcePortRange: z
+            .union([z.string(), z.int()])
+            .optional()
+            .describe('Port, range such as 8000-8080, or *'),
+          sourcePortRanges: z
+            .array(z.union([z.string(), z.int()]))
+            .optional()
+            .describe('Ports and ranges; instead of the one'),
+          destinationAddressPrefix: z
+            .string()
+            .optional()
+            .describe('Address, prefix, service tag, or * for both families'),
+          destinationAddressPrefixes: z
+            .array(z.string())
+            .optional()
+            .describe('Addresses and prefixes; instead of the one'),
+          destinationApplicationSecurityGroups: z
+            .array(reference)
+            .optional()
+            .describe('The addresses of their network interfaces; instead of prefixes, at most 10'),
+          destinationPortRange: z
+            .union([z.string(), z.int()])
+            .optional()
+            .describe('Port, range such as 8000-8080, or *'),
+          destinationPortRanges: z
+            .array(z.union([z.string(), z.int()]))
+            .optional()
+            .describe('Ports and ranges; instead of the one'),
+          description: z.string().max(140).optional().describe('For people'),
         }),
       )
-      .optional(),
+      .optional()
+      .describe('Rules of the group, in any order; Azure adds its default rules'),
   }),
 ]);
 
 export const configurationSchema = z.strictObject({
   $schema: z.string().optional(),
-  virtualNetwork: virtualNetworkSchema.optional(),
-  networkSecurityGroups: z.array(networkSecurityGroupShape).optional(),
-  applicationSecurityGroups: z.array(applicationSecurityGroupSchema).optional(),
-  networkInterfaces: z.array(networkInterfaceSchema).optional(),
-  wires: z.array(wireSchema).optional(),
-  serviceTags: serviceTagsSchema.optional(),
-  flowTable: flowTableSchema.optional(),
-  platform: platformSchema.optional(),
-  subscription: subscriptionSchema.optional(),
-  metrics: metricsSchema.optional(),
-  tcp: tcpSchema.optional(),
-  link: linkSchema.optional(),
-  control: controlSchema.optional(),
+  virtualNetwork: virtualNetworkSchema
+    .optional()
+    .describe('The network around: what the VirtualNetwork tag stands for'),
+  networkSecurityGroups: z
+    .array(networkSecurityGroupShape)
+    .optional()
+    .describe('Groups of rules, written here or in files that Azure exported'),
+  applicationSecurityGroups: z
+    .array(applicationSecurityGroupSchema)
+    .optional()
+    .describe('Groups of network interfaces that rules can name'),
+  networkInterfaces: z
+    .array(networkInterfaceSchema)
+    .optional()
+    .describe('What is protected: addresses, and the groups that apply to them'),
+  wires: z
+    .array(wireSchema)
+    .optional()
+    .describe('Pairs of Linux interfaces between which nsgd is the only path'),
+  serviceTags: serviceTagsSchema.optional().describe('Where service tags come from'),
+  flowTable: flowTableSchema.optional().describe('Flows of each wire'),
+  platform: platformSchema.optional().describe("What Azure's platform lets through by itself"),
+  subscription: subscriptionSchema.optional().describe('The Azure subscription'),
+  metrics: metricsSchema.optional().describe('Prometheus metrics'),
+  tcp: tcpSchema.optional().describe('TCP'),
+  link: linkSchema.optional().describe('Frames that are not IP'),
+  control: controlSchema.optional().describe('The control socket'),
   runtimeDirectory: runtimeDirectorySchema.optional(),
-  flowLogs: flowLogsSchema.optional(),
-  logs: logsSchema.optional(),
+  flowLogs: flowLogsSchema.optional().describe('Flow logs'),
+  logs: logsSchema.optional().describe("The daemon's own log"),
 });
 
 /** JSON Schema (draft 2020-12) of the configuration, for editors; committed as config/nsgd.schema.json. */

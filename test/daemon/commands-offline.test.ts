@@ -191,7 +191,7 @@ describe('verify', () => {
     [
       'a format it does not have',
       ['-c', FOUR, ...HTTP, '-o', 'yaml'],
-      /^nsgd: -o yaml: choose one of table, json\n$/,
+      /option '-o, --output <format>' argument 'yaml' is invalid\. Allowed choices are table, json\./,
     ],
     ['an option it does not have', ['-c', FOUR, '--colour'], /unknown option '--colour'/],
     [

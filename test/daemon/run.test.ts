@@ -10,7 +10,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { missingCapabilities, ownMissingCapabilities } from '../../daemon/capabilities.ts';
 import { compiled } from '../helpers/compiled.ts';
+import { DatagramSocket } from '../helpers/datagram-socket.ts';
 import { nsgd } from '../helpers/nsgd.ts';
+import { promtool, runPromtool } from '../helpers/prometheus.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -75,9 +77,13 @@ describe.skipIf(!isAllowed)(
     }
 
     /** Starts it and collects its standard error. */
-    function run(path: string): { child: ChildProcess; stderr: () => string } {
+    function run(
+      path: string,
+      environment: Readonly<Record<string, string>> = {},
+    ): { child: ChildProcess; stderr: () => string } {
       const child = spawn(process.execPath, [compiled('daemon/main.ts'), 'run', '--config', path], {
         stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, ...environment },
       });
       children.push(child);
       let text = '';
@@ -126,6 +132,132 @@ describe.skipIf(!isAllowed)(
       child.kill('SIGTERM');
       expect(await exitCode(child)).toBe(0);
       expect(stderr()).toMatch(/"reloaded"[^]*"stopping"[^]*"wire":"w","state":"stopped"/);
+    });
+
+    test('systemd hears that it is ready, lives, reloads and stops', async () => {
+      const path = join(folder, 'notify');
+      const systemd = new DatagramSocket(path);
+      const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '300000' };
+      const { child } = run(configuration(), environment);
+      const heard: string[] = [];
+      const hears = async (word: string): Promise<void> => {
+        await waitFor(word, () => {
+          heard.push(...systemd.received());
+          return heard.some((text) => text.startsWith(word)) ? true : undefined;
+        });
+      };
+      await hears('READY=1\nSTATUS=not ready: wire w: waiting');
+      expect(heard[0]).toMatch(/^READY=1/);
+      await waitFor('the watchdog', () => {
+        heard.push(...systemd.received());
+        return heard.some((text) => text.endsWith('\nWATCHDOG=1')) ? true : undefined;
+      });
+      heard.length = 0;
+      expect(nsgd(['reload', '--socket', socket()]).status).toBe(0);
+      await hears('RELOADING=1');
+      await hears('READY=1');
+      child.kill('SIGTERM');
+      expect(await exitCode(child)).toBe(0);
+      await hears('STOPPING=1');
+      systemd.close();
+    });
+
+    test('a reload says which rules it changes', async () => {
+      const group = (...names: readonly string[]) => ({
+        networkSecurityGroups: [
+          {
+            name: 'NSG1',
+            securityRules: names.map((name, index) => ({
+              name,
+              priority: 100 + index,
+              direction: 'Inbound',
+              access: 'Allow',
+              protocol: 'Tcp',
+              sourceAddressPrefix: '*',
+              sourcePortRange: '*',
+              destinationAddressPrefix: '*',
+              destinationPortRange: '80',
+            })),
+          },
+        ],
+        networkInterfaces: [
+          { name: 'vm1', addresses: ['10.0.0.4'], wire: 'w', networkSecurityGroup: 'NSG1' },
+        ],
+      });
+      const { child, stderr } = run(configuration(group('One', 'Two')));
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      configuration(group('Two', 'Three'));
+      const reloaded = nsgd(['reload', '--socket', socket()]);
+      const changes = [
+        '- NSG1 Inbound securityRules/One',
+        '~ NSG1 Inbound securityRules/Two: priority',
+        '+ NSG1 Inbound securityRules/Three',
+      ];
+      expect(reloaded.stdout).toBe(`reloaded: generation 2 is in force\n${changes.join('\n')}\n`);
+      child.kill('SIGTERM');
+      expect(await exitCode(child)).toBe(0);
+      expect(stderr()).toContain(`"rules":${JSON.stringify(changes)},"suppressed":0`);
+    });
+
+    test('top: a page in a pipe; on a terminal until q is pressed, which gives the cursor back', async () => {
+      run(configuration());
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      const args = ['top', '--socket', socket(), '--interval', '0.1'];
+      const piped = nsgd([...args, '--count', '2']);
+      expect(piped).toMatchObject({ status: 0, stderr: '' });
+      expect(piped.stdout.match(/^wire w \(inline/gm)).toHaveLength(2);
+      expect(nsgd([...args, '--count', 'x']).status).toBe(2);
+
+      const command = [process.execPath, compiled('daemon/main.ts'), ...args].join(' ');
+      const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      children.push(terminal);
+      let screen = '';
+      terminal.stdout.setEncoding('utf8').on('data', (text: string) => (screen += text));
+      await waitFor('a page', () => (screen.includes('wire w (inline') ? true : undefined));
+      terminal.stdin.write('q');
+      expect(await exitCode(terminal)).toBe(0);
+      expect(screen.indexOf('\u001b[?25l')).toBeGreaterThanOrEqual(0);
+      expect(screen.trimEnd().endsWith('\u001b[?25h')).toBe(true);
+    });
+
+    test('with 500 rules there are fewer than 2,000 series, and promtool likes them', async () => {
+      const securityRules = Array.from({ length: 500 }, (_, index) => ({
+        name: `Rule${index}`,
+        priority: 100 + index,
+        direction: 'Inbound',
+        access: 'Allow',
+        protocol: '*',
+        sourceAddressPrefix: '*',
+        sourcePortRange: '*',
+        destinationAddressPrefix: '*',
+        destinationPortRange: '*',
+      }));
+      run(
+        configuration({
+          networkSecurityGroups: [{ name: 'NSG1', securityRules }],
+          networkInterfaces: [
+            { name: 'vm1', addresses: ['10.0.0.4'], wire: 'w', networkSecurityGroup: 'NSG1' },
+          ],
+        }),
+      );
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      const { stdout: page } = spawnSync(
+        'curl',
+        ['--silent', '--unix-socket', socket(), 'http://nsgd/metrics'],
+        { encoding: 'utf8' },
+      );
+      const series = page.split('\n').filter((line) => /^[a-z]/.test(line));
+      // Azure's six default rules, and platform rules.
+      const rules = series.filter((line) => line.startsWith('nsgd_rule_hits_total'));
+      expect(rules.length).toBeGreaterThan(506);
+      expect(series.length).toBeLessThan(2000);
+      expect(page).toMatch(/^process_cpu_seconds_total [0-9.]+$/m);
+      expect(page).toMatch(/^process_open_fds [1-9]/m);
+      expect(page).toMatch(/^nsgd_control_event_loop_delay_seconds [0-9.e-]+$/m);
+      if (promtool === undefined) return;
+      expect(runPromtool(['check', 'metrics'], page)).toEqual({ status: 0, output: '' });
     });
 
     test('SIGHUP at any moment of the start does not end it; SIGTERM does, with 0', async () => {

@@ -3,6 +3,7 @@
  * before trusting it.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FlowStatus } from '../../daemon/status.ts';
 import { nsgdProgram, TestDaemon } from '../helpers/daemon.ts';
@@ -110,6 +111,15 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
         .outcome,
     ).toBe('timeout');
     expect((await vm().call('udpReceived', { port: 53 })).datagrams).toBe(0);
+  });
+
+  test('the data plane has given up every capability', () => {
+    const [wire] = daemon.status().wires;
+    const status = readFileSync(`/proc/${wire?.processId ?? 0}/status`, 'utf8');
+    for (const set of ['CapPrm', 'CapEff', 'CapAmb']) {
+      expect(status).toMatch(new RegExp(`^${set}:\\t0{16}$`, 'm'));
+    }
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m);
   });
 
   test('flows, rules and metrics show it', async () => {

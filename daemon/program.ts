@@ -1,0 +1,36 @@
+/**
+ * The command tree: every command is a file in commands/, in the order that help lists them.
+ */
+import { Command } from 'commander';
+import { addCheckCommand } from './commands/check.ts';
+import { addCompletionCommand } from './commands/completion.ts';
+import { addEffectiveCommand } from './commands/effective.ts';
+import { addFlowsCommand } from './commands/flows.ts';
+import { addReloadCommand } from './commands/reload.ts';
+import { addReplayCommand } from './commands/replay.ts';
+import { addRulesCommand } from './commands/rules.ts';
+import { addRunCommand } from './commands/run.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addTopCommand } from './commands/top.ts';
+import { addVerifyCommand } from './commands/verify.ts';
+import { version } from './version.ts';
+
+export function createProgram(): Command {
+  const program = new Command('nsgd')
+    .description('enforces Azure network security groups on any Linux network interface')
+    .version(version, '-V, --version')
+    .showHelpAfterError('(run with --help for the options)')
+    .exitOverride();
+  addRunCommand(program);
+  addCheckCommand(program);
+  addVerifyCommand(program);
+  addEffectiveCommand(program);
+  addReplayCommand(program);
+  addStatusCommand(program);
+  addRulesCommand(program);
+  addFlowsCommand(program);
+  addTopCommand(program);
+  addReloadCommand(program);
+  addCompletionCommand(program);
+  return program;
+}
