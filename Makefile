@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check
+.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,5 +46,8 @@ bench-pauses: build ## the longest pause that expiry makes between two packets
 
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js
+
+deb: setup ## a Debian package of what is committed
+	@packaging/build-deb
 
 check: lint test ## lint and test: what has to pass before a commit
