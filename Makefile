@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb
+.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,5 +49,8 @@ bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wr
 
 deb: setup ## a Debian package of what is committed
 	@packaging/build-deb
+
+deb-test: ## install, run, upgrade, remove and purge that package in a clean Debian root (as root; needs debootstrap)
+	@packaging/test-deb $$(ls -t nsgd_*.deb | head -n 1)
 
 check: lint test ## lint and test: what has to pass before a commit
