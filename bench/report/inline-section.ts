@@ -15,7 +15,7 @@ import {
   type Value,
   ZERO_LOSS,
 } from './inline.ts';
-import { measuredOn, table } from './markdown.ts';
+import { measuredOn, table, when } from './markdown.ts';
 import type { Chart, Series } from './svg.ts';
 
 /** A comparison that stands in a table: more is better. */
@@ -32,9 +32,10 @@ export interface InlineSection {
 }
 
 export function inlineSection(inline: Inline): InlineSection {
-  const { environment, options, repeats, failures } = inline.results;
+  const { environment, options, repeats, failures, continuations = [] } = inline.results;
   const comparisons: Comparison[] = [];
   const conditions =
+    continuations.map((each) => `Continued ${when(each)}. `).join('') +
     `${repeats} repeats in turns (ABBA), median (least to greatest); trials of ${options.seconds} s; zero loss means a ` +
     `loss of at most ${options.lossTolerance}, found to ${options.resolution * 100}% of the highest rate; 8,192 flows, ` +
     'UDP, frames of 64 bytes as captured, one way; counted at the sink by the kernel.';

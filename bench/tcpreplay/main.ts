@@ -21,7 +21,6 @@ import { establish } from './load.ts';
 import { type Findings, Measurer, type MeasureOptions } from './measures.ts';
 import {
   devicesMatching,
-  measuresIn,
   PLAN_NAMES,
   type PlanName,
   type Visit,
@@ -86,7 +85,7 @@ async function runVisit(
       // oxlint-disable-next-line no-await-in-loop
       await establish(bed, traffic);
       // oxlint-disable-next-line no-await-in-loop
-      const found = await measurer.run(traffic, measuresIn(repeat, part));
+      const found = await measurer.run(traffic, part.measures);
       results.push({ device: device.name, policy: device.policy, rules, traffic, repeat, found });
       say(
         `${device.name.padEnd(24)} ${String(rules).padStart(4)} rules, ${traffic.kind}, ` +

@@ -23,17 +23,6 @@ export function visitName({ device, rules, family }: Visit): string {
   return `${device.name}, ${rules} rules, IPv${family}`;
 }
 
-/** Repeats that measure everything, once in either order of the devices. */
-const FULL_REPEATS = 2;
-/** What only those measure: it takes long and varies little. */
-const IN_FULL_REPEATS: ReadonlySet<Measure> = new Set(['curve', 'cpu', 'tcpreplay']);
-
-export function measuresIn(repeat: number, { measures }: VisitPart): readonly Measure[] {
-  return repeat < FULL_REPEATS
-    ? measures
-    : measures.filter((measure) => !IN_FULL_REPEATS.has(measure));
-}
-
 export interface VisitPart {
   readonly traffic: Traffic;
   readonly measures: readonly Measure[];
