@@ -248,35 +248,27 @@ export function* flowStatuses(wires: readonly WireView[], limit: number): Genera
   }
 }
 
-/** Bytes of every record of a wire's table; -1 where it holds no flow. */
-function bytesByRecord({ flows }: WireView): Float64Array {
-  return Float64Array.from({ length: flows.recordLimit }, (_, record) => {
-    const flow = flows.flowAt(record);
-    return flow === NO_FLOW ? -1 : flows.bytes(flow, 0) + flows.bytes(flow, 1);
-  });
+interface SizedFlow {
+  readonly wire: WireView;
+  readonly flow: FlowIndex;
+  readonly bytes: number;
 }
 
-/** The flows with the most bytes, the largest first. Looks at every record once: some 100 ms for a million. */
-export function largestFlows(wires: readonly WireView[], limit: number): FlowStatus[] {
-  const tables = wires.map((wire) => ({ wire, bytes: bytesByRecord(wire) }));
-  const all = new Float64Array(tables.reduce((sum, { bytes }) => sum + bytes.length, 0));
-  let at = 0;
-  for (const { bytes } of tables) {
-    all.set(bytes, at);
-    at += bytes.length;
-  }
-  const least = Math.max(0, all.toSorted()[Math.max(0, all.length - limit)] ?? 0);
-  const rows = tables.flatMap(({ wire, bytes }) => {
-    const found: { readonly bytes: number; readonly status: FlowStatus }[] = [];
-    for (const [record, amount] of bytes.entries()) {
-      // Many may have just as many bytes.
-      if (amount < least || found.length === limit) continue;
-      found.push({ bytes: amount, status: flowStatus(wire, record as FlowIndex) });
+function* sizedFlows(wires: readonly WireView[]): Generator<SizedFlow> {
+  for (const wire of wires) {
+    const { flows } = wire;
+    for (let record = 0; record < flows.recordLimit; record++) {
+      const flow = flows.flowAt(record);
+      if (flow === NO_FLOW) continue;
+      yield { wire, flow, bytes: flows.bytes(flow, 0) + flows.bytes(flow, 1) };
     }
-    return found;
-  });
-  return rows
+  }
+}
+
+/** The flows with the most bytes, the largest first. Sorts them all: some 100 ms for a few hundred thousand. */
+export function largestFlows(wires: readonly WireView[], limit: number): FlowStatus[] {
+  return [...sizedFlows(wires)]
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, limit)
-    .map(({ status }) => status);
+    .map(({ wire, flow }) => flowStatus(wire, flow));
 }

@@ -195,13 +195,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #killIfHung(): void {
     const { heartbeat } = this.#segments.page;
-    const now = performance.now();
     if (heartbeat !== this.#lastHeartbeat) {
       this.#lastHeartbeat = heartbeat;
-      this.#lastHeartbeatAt = now;
-    } else if (now - this.#lastHeartbeatAt > this.#hungMilliseconds) {
+      this.#lastHeartbeatAt = performance.now();
+    } else if (!this.isAlive) {
+      // Again until it has ended; meanwhile it is not alive.
       this.#failure = `no heartbeat for ${this.#hungMilliseconds / 1000} s`;
-      this.#lastHeartbeatAt = now;
       this.#child?.kill('SIGKILL');
     }
   }

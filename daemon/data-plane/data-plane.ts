@@ -152,22 +152,22 @@ export class DataPlane implements WireHandler {
   #load(loading: Steps<LoadedPolicy>): void {
     const { clock, page, events } = this.#dependencies;
     const end = clock() + LOAD_SLICE_MILLISECONDS;
+    let step: IteratorResult<undefined, LoadedPolicy>;
     try {
-      do {
-        const step = loading.next();
-        if (step.done === true) {
-          this.#loading = undefined;
-          this.#usePolicy(step.value);
-          return;
-        }
-      } while (clock() < end);
+      do step = loading.next();
+      while (step.done !== true && clock() < end);
     } catch (error) {
       this.#loading = undefined;
       page.rejectedGeneration = this.#seenGeneration;
       events.policyRejected(this.#seenGeneration, error);
       return;
     }
-    this.#nextSlice = clock() + LOAD_PAUSE_MILLISECONDS;
+    if (step.done === true) {
+      this.#loading = undefined;
+      this.#usePolicy(step.value);
+    } else {
+      this.#nextSlice = clock() + LOAD_PAUSE_MILLISECONDS;
+    }
   }
 
   #usePolicy(next: LoadedPolicy): void {

@@ -64,7 +64,8 @@ export function buildNetwork(lab: Lab, plan: NetworkPlan): Network {
   connect([internet, 'eth0'], [router, 'eth0']);
   connect([router, ROUTER_WIRE], [filter, OUTSIDE]);
   connect([filter, INSIDE], [fabric, SWITCH_WIRE]);
-  fabric.ip('link', 'add', BRIDGE, 'type', 'bridge');
+  // With snooping the bridge itself joins a group (RFC 4286), and says so from 0.0.0.0: a frame that no machine sent.
+  fabric.ip('link', 'add', BRIDGE, 'type', 'bridge', 'mcast_snooping', '0');
   fabric.ip('link', 'set', BRIDGE, 'up');
   fabric.ip('link', 'set', SWITCH_WIRE, 'master', BRIDGE);
   if (plan.hasOffloads !== true) {
