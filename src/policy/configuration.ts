@@ -12,6 +12,7 @@ import {
 } from './configuration-schema.ts';
 import type { NetworkInterface, Wire } from './configuration-interfaces.ts';
 import { readNetworkInterfaces, readWires } from './configuration-interfaces.ts';
+import { checkLimits } from './configuration-limits.ts';
 import type { VirtualNetwork } from './configuration-network.ts';
 import { readVirtualNetwork } from './configuration-network.ts';
 import type { ConfigurationReader } from './configuration-reader.ts';
@@ -151,7 +152,7 @@ export function readConfiguration(
   const virtualNetwork = readVirtualNetwork(reader, names);
   const networkInterfaces = readNetworkInterfaces(reader, names, virtualNetwork);
   const serviceTags = reader.section(serviceTagsSchema, ['serviceTags']);
-  return {
+  const configuration: Configuration = {
     file: reader.document.file,
     virtualNetwork,
     networkSecurityGroups: groups,
@@ -165,6 +166,8 @@ export function readConfiguration(
     platform: readPlatform(reader),
     ...readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
   };
+  checkLimits(reader, configuration);
+  return configuration;
 }
 
 /** The addresses that the network and those connected to it have: part of the VirtualNetwork tag. */
