@@ -33,6 +33,7 @@ import {
   metricsSchema,
   parseDuration,
   runtimeDirectorySchema,
+  stateDirectorySchema,
   settingsOf,
   tcpSchema,
 } from './settings.ts';
@@ -128,6 +129,7 @@ function readSettings(reader: ConfigurationReader, minutes: number | undefined):
     link: reader.section(linkSchema, ['link']),
     control: reader.section(controlSchema, ['control']),
     runtimeDirectory: reader.section(runtimeDirectorySchema, ['runtimeDirectory']),
+    stateDirectory: reader.section(stateDirectorySchema, ['stateDirectory']),
     logs: reader.section(logsSchema, ['logs']),
     flowTimeoutInMinutes: minutes,
   });
