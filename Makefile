@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test
+.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench-pauses: build ## the longest pause that expiry makes between two packets
 
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js
+
+hostile: build ## the catalogue of hostile traffic: row, reference, expected, seen (root; HOSTILE="--json", "--offline")
+	@node dist/test/hostile/main.js $(HOSTILE)
 
 deb: setup ## a Debian package of what is committed
 	@packaging/build-deb

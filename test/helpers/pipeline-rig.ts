@@ -107,6 +107,7 @@ const START_SECONDS = 1000;
 export class PipelineRig {
   readonly counters = new Counters(new ArrayBuffer(Counters.bytes));
   readonly flows: FlowTable;
+  readonly fragments = new FragmentTable();
   readonly pipeline: Pipeline;
   readonly registry = new PolicyRegistry();
   compiled: CompiledImage;
@@ -125,7 +126,7 @@ export class PipelineRig {
       {
         image: PolicyImage.attach(this.compiled.buffer),
         flows: this.flows,
-        fragments: new FragmentTable(),
+        fragments: this.fragments,
         counters: this.counters,
       },
     );

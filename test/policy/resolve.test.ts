@@ -299,18 +299,14 @@ describe('names that mean nothing', () => {
     ],
     [
       'the licensing tag as a source',
-      {
-        direction: 'Outbound',
-        access: 'Deny',
-        source: 'sourceAddressPrefix: ^AzurePlatformLKM',
-      },
+      { direction: 'Outbound', source: 'sourceAddressPrefix: ^AzurePlatformLKM' },
       [
         'SecurityRuleInvalidAddressPrefix: Security rule "R" has invalid Address prefix. AzurePlatformLKM is only for the destination of outbound rules',
       ],
     ],
     [
       'the licensing tag inbound',
-      { access: 'Deny', destination: 'destinationAddressPrefix: ^AzurePlatformLKM' },
+      { destination: 'destinationAddressPrefix: ^AzurePlatformLKM' },
       [
         'SecurityRuleInvalidAddressPrefix: Security rule "R" has invalid Address prefix. AzurePlatformLKM is only for the destination of outbound rules',
       ],
