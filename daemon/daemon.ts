@@ -2,6 +2,7 @@
  * Daemon: the control process. Reads and compiles policy, keeps a data plane running on every wire, answers the
  * control socket and Prometheus. It never touches a packet.
  */
+import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
@@ -17,7 +18,8 @@ import { createMetrics } from './metrics-registry.ts';
 import { MetricsPages, type Readiness, serveMetrics } from './metrics-pages.ts';
 import { randomSeeds } from './seeds.ts';
 import { daemonStatus, flowStatuses, largestFlows, ruleStatuses } from './status.ts';
-import { prepareRuntimeDirectory, RuntimeLock } from './supervisor-lock.ts';
+import { findFlows, type SavedFlows, savedFlowsPath } from './saved-flows.ts';
+import { prepareRuntimeDirectory, prepareStateDirectory, RuntimeLock } from './supervisor-lock.ts';
 import { createWireSegments } from './supervisor-segments.ts';
 import { Supervisor } from './supervisor.ts';
 import { OffloadPolicy } from './supervisor-wire.ts';
@@ -38,6 +40,8 @@ export interface DaemonParts {
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   readonly serviceManager: ServiceManager;
+  /** Where to keep what outlives a restart, unless the configuration says; undefined for the runtime directory. */
+  readonly stateDirectory: string | undefined;
 }
 
 export class Daemon implements ControlHandler, MetricsSource {
@@ -52,6 +56,9 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #lock: RuntimeLock;
   readonly #control: ControlServer;
   readonly #pages: MetricsPages;
+  readonly #stateDirectory: string;
+  /** What an earlier run left, by wire. */
+  readonly #savedFlows = new Map<string, SavedFlows>();
   #configuration: Configuration;
   #policy: Policy;
   #generation = 0;
@@ -72,7 +79,16 @@ export class Daemon implements ControlHandler, MetricsSource {
     const directory = prepareRuntimeDirectory(configuration.runtimeDirectory);
     for (const warning of directory.warnings) this.#log.warn(warning);
     this.#lock = RuntimeLock.take(directory.path);
+    this.#stateDirectory = this.#chooseStateDirectory(
+      configuration.stateDirectory ?? parts.stateDirectory,
+      directory.path,
+    );
     this.wires = configuration.wires.map((wire) => {
+      const found = findFlows(this.#stateDirectory, directory.path, wire.name);
+      if (found.warning !== undefined) {
+        this.#log.warn({ wire: wire.name, detail: found.warning }, 'saved flows not used');
+      }
+      if (found.flows !== undefined) this.#savedFlows.set(wire.name, found.flows);
       const segments = createWireSegments(directory.path, wire.name, {
         maxFlows: configuration.flowTable.maxFlows,
         seeds: randomSeeds(),
@@ -90,7 +106,7 @@ export class Daemon implements ControlHandler, MetricsSource {
             ringBytes: RING_BYTES,
             busyPoll: wire.busyPoll,
             cpu: wire.cpu,
-            pickUpSeconds: PICK_UP_SECONDS,
+            pickUpSeconds: found.flows === undefined ? PICK_UP_SECONDS : 0,
           },
           offloads: OffloadPolicy.Disable,
         },
@@ -112,7 +128,10 @@ export class Daemon implements ControlHandler, MetricsSource {
     const { metrics, controlSocket } = this.#configuration;
     const prepared = this.#prepare(this.#policy);
     await this.#enforce(prepared);
-    for (const wire of this.wires) wire.start();
+    for (const wire of this.wires) {
+      this.#restoreFlows(wire);
+      wire.start();
+    }
     await this.#control.listen();
     this.#log.info({ socket: controlSocket }, 'control socket');
     if (metrics !== undefined) {
@@ -134,7 +153,9 @@ export class Daemon implements ControlHandler, MetricsSource {
         server.close(() => resolve());
       });
     }
-    await Promise.all(this.wires.map((wire) => wire.stop()));
+    await Promise.all(
+      this.wires.map((wire) => wire.stop(savedFlowsPath(this.#stateDirectory, wire.name))),
+    );
     this.#lock.release();
   }
 
@@ -183,6 +204,27 @@ export class Daemon implements ControlHandler, MetricsSource {
       .map((wire) => `wire ${wire.name}: ${wire.state}`);
     if (this.#isStopping) reasons.push('stopping');
     return { isReady: reasons.length === 0, reasons };
+  }
+
+  /** A folder for what outlives a restart; nothing that is wrong with it keeps the daemon from filtering. */
+  #chooseStateDirectory(wanted: string | undefined, runtimeDirectory: string): string {
+    if (wanted === undefined) return runtimeDirectory;
+    try {
+      return prepareStateDirectory(wanted);
+    } catch (error) {
+      const detail = (error as Error).message;
+      this.#log.warn({ detail }, 'flows will be saved in the runtime directory');
+      return runtimeDirectory;
+    }
+  }
+
+  #restoreFlows(wire: WireRuntime): void {
+    const saved = this.#savedFlows.get(wire.name);
+    if (saved === undefined) return;
+    this.#savedFlows.delete(wire.name);
+    wire.log.info({ flows: wire.restore(saved), seconds: saved.elapsed }, 'flows restored');
+    // From here on the flow table is what a start after a kill would find.
+    rmSync(savedFlowsPath(this.#stateDirectory, wire.name), { force: true });
   }
 
   async #reload(): Promise<ReloadResult> {

@@ -6,7 +6,7 @@ import { Option } from 'commander';
 import { escapeControls } from '../src/policy/problem.ts';
 import { ExitCode } from './exit-code.ts';
 
-export type OutputFormat = 'table' | 'json' | 'ndjson';
+export type OutputFormat = 'table' | 'json' | 'ndjson' | 'csv' | 'sarif';
 
 /** `-o`, for a command that has these formats, the first of which is the usual one. */
 export function outputOption(formats: readonly OutputFormat[], note = ''): Option {
@@ -81,6 +81,24 @@ export function tableLines(
       .join('  ')
       .trimEnd(),
   );
+}
+
+/**
+ * A line of CSV (RFC 4180, section 2). A cell that a spreadsheet would take for a formula gets an apostrophe in front:
+ * rule names and descriptions are what somebody else wrote.
+ */
+function csvLine(cells: readonly string[]): string {
+  return cells
+    .map((cell) => {
+      const text = escapeControls(/^[=+@\t\r]|^-(?!$)/.test(cell) ? `'${cell}` : cell);
+      return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    })
+    .join(',');
+}
+
+/** With a header, lines end in CRLF (RFC 4180). */
+export function printCsv(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  printText([header, ...rows].map((row) => `${csvLine(row)}\r\n`).join(''));
 }
 
 export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {

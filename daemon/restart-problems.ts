@@ -15,6 +15,7 @@ const FIXED_SETTINGS: readonly (readonly [
   ['metrics', (configuration) => configuration.metrics ?? 'off'],
   ['control.socket', (configuration) => configuration.controlSocket],
   ['runtimeDirectory', (configuration) => configuration.runtimeDirectory],
+  ['stateDirectory', (configuration) => configuration.stateDirectory],
 ];
 
 /** One error per setting that differs; the position is the file's start, as defaults stand nowhere in it. */

@@ -1,5 +1,5 @@
 /**
- * The runtime directory: where it is, whether it is fit, and that only one daemon uses it.
+ * The folders of the daemon: where they are, whether they are fit, and that only one daemon uses the runtime directory.
  */
 import {
   closeSync,
@@ -21,7 +21,7 @@ const TMPFS_MAGIC = 0x01021994;
 const RAMFS_MAGIC = 0x858458f6;
 const GROUP_AND_OTHER_WRITE = 0o022;
 
-/** A runtime directory that cannot be used; the message says what to change. */
+/** A folder that cannot be used; the message says what to change. */
 export class RuntimeDirectoryError extends Error {
   readonly code: 'RUNTIME_DIRECTORY_UNFIT' | 'RUNTIME_DIRECTORY_IN_USE';
 
@@ -42,35 +42,53 @@ export interface RuntimeDirectory {
  * @throws RuntimeDirectoryError where it cannot be made, or others may write to it
  */
 export function prepareRuntimeDirectory(path: string): RuntimeDirectory {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o750 });
-  } catch (error) {
-    throw unfit(`cannot make ${path}`, error);
-  }
-  checkDirectory(path);
-  const { type } = statfsSync(path);
-  const isMemory = type === TMPFS_MAGIC || type === RAMFS_MAGIC;
+  makeDirectory('runtime directory', path, 0o750);
+  checkDirectory('runtime directory', path);
+  const isMemory = isMemoryFileSystem(statfsSync(path).type);
   const warning = `${path} is not on tmpfs: the flow table and the counters will be written to its disk`;
   return { path, warnings: isMemory ? [] : [warning] };
 }
 
-function checkDirectory(path: string): void {
-  const status = lstatSync(path);
-  const owner = process.geteuid?.() ?? 0;
-  if (!status.isDirectory()) throw unfit(`${path} is not a directory`);
-  if (status.uid !== owner) throw unfit(`${path} belongs to user ${status.uid}, not to ${owner}`);
-  if ((status.mode & GROUP_AND_OTHER_WRITE) !== 0) {
-    throw unfit(`${path} can be written by others; chmod go-w it`);
+/**
+ * Makes the state directory and checks it.
+ * @returns the path
+ * @throws RuntimeDirectoryError where it cannot be made, or others may write to it
+ */
+export function prepareStateDirectory(path: string): string {
+  makeDirectory('state directory', path, 0o700);
+  checkDirectory('state directory', path);
+  return path;
+}
+
+/** @param type `f_type` of statfs(2) */
+export function isMemoryFileSystem(type: number): boolean {
+  return type === TMPFS_MAGIC || type === RAMFS_MAGIC;
+}
+
+function makeDirectory(what: string, path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    throw unfit(what, `cannot make ${path}`, error);
   }
 }
 
-function unfit(message: string, cause?: unknown): RuntimeDirectoryError {
+function checkDirectory(what: string, path: string): void {
+  const status = lstatSync(path);
+  const owner = process.geteuid?.() ?? 0;
+  if (!status.isDirectory()) throw unfit(what, `${path} is not a directory`);
+  if (status.uid !== owner)
+    throw unfit(what, `${path} belongs to user ${status.uid}, not to ${owner}`);
+  if ((status.mode & GROUP_AND_OTHER_WRITE) !== 0) {
+    throw unfit(what, `${path} can be written by others; chmod go-w it`);
+  }
+}
+
+function unfit(what: string, message: string, cause?: unknown): RuntimeDirectoryError {
   const suffix = cause === undefined ? '' : ` (${codeOf(cause)})`;
-  return new RuntimeDirectoryError(
-    'RUNTIME_DIRECTORY_UNFIT',
-    `runtime directory: ${message}${suffix}`,
-    { cause },
-  );
+  return new RuntimeDirectoryError('RUNTIME_DIRECTORY_UNFIT', `${what}: ${message}${suffix}`, {
+    cause,
+  });
 }
 
 function codeOf(error: unknown): string {

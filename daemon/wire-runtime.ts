@@ -9,10 +9,13 @@ import {
   PolicyRegistry,
 } from '../src/engine/policy-image-compile.ts';
 import type { NicPolicy, Policy, RuleList } from '../src/engine/policy.ts';
+import { NO_SLOT } from '../src/flowtable/record.ts';
+import { putRows } from '../src/flowtable/saved-flows.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { Wire } from '../src/policy/configuration-interfaces.ts';
 import type { Counters } from '../src/engine/counters.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
+import { machineClocks, noteRuleNames, saveFlows, type SavedFlows } from './saved-flows.ts';
 import { publishPolicy, type PublishOutcome, type WireSegments } from './supervisor-segments.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { WireView } from './wire-view.ts';
@@ -42,6 +45,7 @@ export class WireRuntime implements WireView {
   #registry = new PolicyRegistry();
   #compiled: CompiledImage | undefined;
   #backend: string;
+  #isStarted = false;
 
   constructor(wire: Wire, parts: WireRuntimeParts) {
     this.wire = wire;
@@ -105,6 +109,8 @@ export class WireRuntime implements WireView {
   async enforce(prepared: PreparedPolicy): Promise<PublishOutcome> {
     const { compiled, generation } = prepared;
     for (const slot of compiled.newRuleSlots) this.counters.clearRule(slot);
+    // Before a flow can point at one of them.
+    noteRuleNames(this.#segments.paths, compiled.registry.rules.names);
     const outcome = await publishPolicy(this.#segments, compiled.buffer, generation);
     if (outcome.status !== 'rejected') {
       this.#compiled = compiled;
@@ -113,14 +119,42 @@ export class WireRuntime implements WireView {
     return outcome;
   }
 
+  /** Takes over the flows of an earlier run. Once the first policy is in force, before `start`. @returns how many */
+  restore(saved: SavedFlows): number {
+    const { rules } = this.#registry;
+    const slots = saved.ruleNames.map((name) => rules.slotOf(name));
+    const slotOf = (slot: number): number => {
+      const found = slots[slot] ?? -1;
+      return found < 0 ? NO_SLOT : found;
+    };
+    const { savedAt, elapsed } = saved;
+    const now = machineClocks.monotonic();
+    return putRows(this.#segments.flows, saved.rows, { savedAt, elapsed, now, slotOf });
+  }
+
   start(): void {
+    this.#isStarted = true;
     this.#supervisor.start();
   }
 
-  /** Ends the data plane and takes the segments away. */
-  async stop(): Promise<void> {
+  /**
+   * Ends the data plane, saves its flows and takes the segments away. They stay where the flows cannot be saved: the
+   * next start may find them there.
+   */
+  async stop(savedFlows: string): Promise<void> {
     await this.#supervisor.stop();
-    this.#segments.remove();
+    if (!this.#isStarted || this.#save(savedFlows)) this.#segments.remove();
+  }
+
+  #save(path: string): boolean {
+    try {
+      const flows = saveFlows(path, this.flows, this.#registry.rules.names);
+      this.log.info({ flows }, 'flows saved');
+      return true;
+    } catch (error) {
+      this.log.error({ path, detail: (error as Error).message }, 'flows not saved');
+      return false;
+    }
   }
 
   #logEvents(): void {

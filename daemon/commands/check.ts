@@ -7,6 +7,8 @@ import { formatProblem, hasErrors, type Problem } from '../../src/policy/problem
 import { ExitCode } from '../exit-code.ts';
 import { inputFiles } from '../input.ts';
 import { type OutputFormat, outputOption, print, printError, printJson } from '../output.ts';
+import { sarifOf } from '../sarif.ts';
+import { version } from '../version.ts';
 
 interface CheckOptions {
   readonly output: OutputFormat;
@@ -15,9 +17,10 @@ interface CheckOptions {
 function check(files: readonly string[], options: CheckOptions): number {
   const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles));
   if (options.output === 'json') printJson({ schema: 1, problems });
+  else if (options.output === 'sarif') printJson(sarifOf(problems, version, process.cwd()));
   else for (const problem of problems) print(formatProblem(problem));
   const isBad = hasErrors(problems);
-  if (!isBad && options.output !== 'json')
+  if (!isBad && options.output === 'table')
     printError(`nsgd: ${files.length === 1 ? 'the file is' : 'the files are'} valid`);
   return isBad ? ExitCode.Usage : ExitCode.Ok;
 }
@@ -32,7 +35,7 @@ export function addCheckCommand(program: Command): void {
       '<file...>',
       'configurations (YAML or JSON) or NSGs as Azure exports them; - for stdin',
     )
-    .addOption(outputOption(['table', 'json']))
+    .addOption(outputOption(['table', 'json', 'sarif'], '; sarif for code scanning'))
     .action((files: string[], options: CheckOptions) => {
       process.exitCode = check(files, options);
     });

@@ -49,8 +49,15 @@ async function start(
   const log = createLog(logLevel);
   // Loaded here: the offline commands run without any native module.
   const { Daemon } = await import('../daemon.ts');
+  // systemd lists several with colons; the unit asks for one.
+  const stateDirectory = process.env['STATE_DIRECTORY']?.split(':')[0];
   try {
-    const daemon = new Daemon(loaded, { log, clock: () => performance.now(), serviceManager });
+    const daemon = new Daemon(loaded, {
+      log,
+      clock: () => performance.now(),
+      serviceManager,
+      stateDirectory,
+    });
     try {
       await daemon.start();
     } catch (error) {

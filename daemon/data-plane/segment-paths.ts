@@ -11,6 +11,8 @@ export interface SegmentPaths {
   readonly flows: string;
   /** Offloads to restore when the process that switched them off was killed. */
   readonly savedOffloads: string;
+  /** Names of rules by counter slot: what the slots in the flow table mean. */
+  readonly ruleNames: string;
 }
 
 const WIRE_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$/;
@@ -25,6 +27,7 @@ export function segmentPaths(runtimeDirectory: string, wire: string): SegmentPat
     counters: join(directory, 'counters'),
     flows: join(directory, 'flows'),
     savedOffloads: join(directory, 'offloads.json'),
+    ruleNames: join(directory, 'rule-names.json'),
   };
 }
 

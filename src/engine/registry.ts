@@ -64,6 +64,11 @@ export class SlotRegistry {
     return this.#slots.get(name) ?? -1;
   }
 
+  /** Names of the owners, or last owners, by slot. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
   /** Name of the owner, or of the last one: flow records may still point at a rule that is gone. */
   nameOf(slot: number): string | undefined {
     return this.#names[slot];

@@ -7,6 +7,7 @@ import type { DocumentPath, TextDocument } from './document.ts';
 import { plainValue } from './document.ts';
 import { describeNode } from './document-node.ts';
 import { nearestName } from './names.ts';
+import { isProblemCode, type ProblemCode } from './problem-codes.ts';
 import type { Position, ProblemList } from './problem.ts';
 import { quote } from './problem.ts';
 
@@ -114,11 +115,11 @@ export class ConfigurationReader {
     return this.document.positionOf(path);
   }
 
-  error(path: DocumentPath, code: string, message: string): void {
+  error(path: DocumentPath, code: ProblemCode, message: string): void {
     this.problems.error(this.at(path), code, message);
   }
 
-  warning(path: DocumentPath, code: string, message: string): void {
+  warning(path: DocumentPath, code: ProblemCode, message: string): void {
     this.problems.warning(this.at(path), code, message);
   }
 
@@ -141,8 +142,9 @@ export class ConfigurationReader {
       this.problems.error(this.document.keyPositionOf(path), 'InvalidValue', message);
       return;
     }
-    if (issue.code === 'custom' && typeof issue.params?.['code'] === 'string') {
-      this.error(path, issue.params['code'], issue.message);
+    const code: unknown = issue.code === 'custom' ? issue.params?.['code'] : undefined;
+    if (typeof code === 'string' && isProblemCode(code)) {
+      this.error(path, code, issue.message);
       return;
     }
     let reason = issue.message;

@@ -16,6 +16,7 @@ import {
   metricsSchema,
   oneOf,
   runtimeDirectorySchema,
+  stateDirectorySchema,
   tcpSchema,
 } from './settings.ts';
 
@@ -254,6 +255,7 @@ export const configurationSchema = z.strictObject({
   link: linkSchema.optional().describe('Frames that are not IP'),
   control: controlSchema.optional().describe('The control socket'),
   runtimeDirectory: runtimeDirectorySchema.optional(),
+  stateDirectory: stateDirectorySchema.optional(),
   flowLogs: flowLogsSchema.optional().describe('Flow logs'),
   logs: logsSchema.optional().describe("The daemon's own log"),
 });

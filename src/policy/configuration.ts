@@ -12,6 +12,7 @@ import {
 } from './configuration-schema.ts';
 import type { NetworkInterface, Wire } from './configuration-interfaces.ts';
 import { readNetworkInterfaces, readWires } from './configuration-interfaces.ts';
+import { checkLimits } from './configuration-limits.ts';
 import type { VirtualNetwork } from './configuration-network.ts';
 import { readVirtualNetwork } from './configuration-network.ts';
 import type { ConfigurationReader } from './configuration-reader.ts';
@@ -32,6 +33,7 @@ import {
   metricsSchema,
   parseDuration,
   runtimeDirectorySchema,
+  stateDirectorySchema,
   settingsOf,
   tcpSchema,
 } from './settings.ts';
@@ -127,6 +129,7 @@ function readSettings(reader: ConfigurationReader, minutes: number | undefined):
     link: reader.section(linkSchema, ['link']),
     control: reader.section(controlSchema, ['control']),
     runtimeDirectory: reader.section(runtimeDirectorySchema, ['runtimeDirectory']),
+    stateDirectory: reader.section(stateDirectorySchema, ['stateDirectory']),
     logs: reader.section(logsSchema, ['logs']),
     flowTimeoutInMinutes: minutes,
   });
@@ -151,7 +154,7 @@ export function readConfiguration(
   const virtualNetwork = readVirtualNetwork(reader, names);
   const networkInterfaces = readNetworkInterfaces(reader, names, virtualNetwork);
   const serviceTags = reader.section(serviceTagsSchema, ['serviceTags']);
-  return {
+  const configuration: Configuration = {
     file: reader.document.file,
     virtualNetwork,
     networkSecurityGroups: groups,
@@ -165,6 +168,8 @@ export function readConfiguration(
     platform: readPlatform(reader),
     ...readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
   };
+  checkLimits(reader, configuration);
+  return configuration;
 }
 
 /** The addresses that the network and those connected to it have: part of the VirtualNetwork tag. */

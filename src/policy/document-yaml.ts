@@ -20,6 +20,7 @@ import {
 } from 'yaml';
 import { NESTING_MAX, SYNTAX_ERRORS_MAX } from './document-json.ts';
 import type { DocumentNode, MapEntry, PathLink, Scalar } from './document-node.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { formatPosition, type Position, type ProblemList, quote } from './problem.ts';
 
 /** How many nodes aliases may add to a document. The "billion laughs" file is 10^9 of them in 300 characters. */
@@ -213,7 +214,12 @@ class TreeBuilder {
   }
 
   /** Reports, once per document and code, and stands in for the value. */
-  #broken(at: Position, path: PathLink | undefined, code: string, message: string): DocumentNode {
+  #broken(
+    at: Position,
+    path: PathLink | undefined,
+    code: ProblemCode,
+    message: string,
+  ): DocumentNode {
     if (code !== 'ExcessiveAliases' || this.#aliased !== Number.POSITIVE_INFINITY) {
       this.#problems.error(at, code, message);
     }

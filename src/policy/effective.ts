@@ -63,6 +63,9 @@ export interface EffectiveRow {
   readonly sourcePorts: string;
   readonly destination: string;
   readonly destinationPorts: string;
+  /** What tags and groups stand for; null for prefixes and `*`. */
+  readonly expandedSource: readonly string[] | null;
+  readonly expandedDestination: readonly string[] | null;
 }
 
 /** Azure prints one port as a range. */
@@ -188,6 +191,8 @@ export function effectiveRows(rules: EffectiveRules): EffectiveRow[] {
       sourcePorts: rule.sourcePortRange,
       destination: rule.destinationAddressPrefix,
       destinationPorts: rule.destinationPortRange,
+      expandedSource: rule.expandedSourceAddressPrefix,
+      expandedDestination: rule.expandedDestinationAddressPrefix,
     })),
   );
 }

@@ -12,6 +12,7 @@ import { Access, ANY_PROTOCOL } from '../engine/rule.ts';
 import type { PortMatch, PortRange } from '../engine/rule.ts';
 import type { Configuration } from './configuration.ts';
 import { nameKey } from './names.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import type { Problem } from './problem.ts';
 import { ProblemList, quote } from './problem.ts';
 import { orderedRules } from './resolve.ts';
@@ -137,7 +138,7 @@ function laterSubstitute(rules: readonly PolicyRule[], index: number): PolicyRul
 function finding(
   rules: readonly PolicyRule[],
   index: number,
-): { readonly code: string; readonly message: string } | undefined {
+): { readonly code: ProblemCode; readonly message: string } | undefined {
   const rule = rules[index];
   if (rule === undefined) return undefined;
   const reason = reasonNeverMatches(rule);

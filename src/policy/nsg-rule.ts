@@ -18,6 +18,8 @@ import {
   textOf,
 } from './nsg-fields.ts';
 import { readAddresses, readPorts, readProtocol, type RuleContext } from './nsg-rule-match.ts';
+import { PLATFORM_TAGS } from './platform-rules.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { type Position, quote } from './problem.ts';
 import type { AddressMatch, RulePositions, SecurityRule } from './security-rule.ts';
 
@@ -157,6 +159,7 @@ export function readSecurityRule(
   const description = readDescription(fields, ruleContext);
   checkPortsHaveProtocol(parts, fields, ruleContext);
   checkFamilies(parts.source, parts.destination, ruleContext);
+  checkPlatformTag(parts, fields, ruleContext);
   const positions = positionsOf(fields, ruleContext.at);
   const isSound = context.problems.errorCount === errorsBefore;
   const { priority, direction } = parts;
@@ -231,7 +234,7 @@ function readPriority(
 
 function readChoice<T>(
   name: string,
-  code: string,
+  code: ProblemCode,
   choices: ReadonlyMap<string, T>,
   { fields, context }: { fields: Fields; context: RuleContext },
 ): T | undefined {
@@ -303,6 +306,32 @@ function checkFamilies(
     'should belong to the same address family.';
   const code = 'ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies';
   context.problems.error(other.at, code, message);
+}
+
+/**
+ * Azure takes the tags of the platform only in rules that deny ("allowed values: Deny", seen for AzurePlatformDNS). Here
+ * such a rule does no harm, so it is a warning: platform rules let that traffic pass already.
+ */
+function checkPlatformTag(
+  parts: {
+    readonly access: Access | undefined;
+    readonly source: AddressMatch | undefined;
+    readonly destination: AddressMatch | undefined;
+  },
+  fields: Fields,
+  context: RuleContext,
+): void {
+  if (parts.access !== Access.Allow) return;
+  const tags = [parts.source, parts.destination].flatMap((side) =>
+    side?.kind === 'tag' ? [side.tag] : [],
+  );
+  const tag = tags.find((name) => PLATFORM_TAGS.some((known) => nameKey(known) === nameKey(name)));
+  if (tag === undefined) return;
+  const message =
+    `${context.rule} has invalid Access Type. Value provided: "Allow" for the tag ${quote(tag)}. ` +
+    'Allowed: Deny.';
+  const at = fields.get('access')?.at ?? context.at;
+  context.problems.warning(at, 'SecurityRuleInvalidAccessType', message);
 }
 
 function positionsOf(fields: Fields, at: Position): RulePositions {

@@ -4,6 +4,7 @@
  * Messages may quote what stands in the file. Control and formatting characters are escaped when a problem is
  * printed: a rule name must not be able to move the cursor of the terminal that shows the complaint about it.
  */
+import type { ProblemCode } from './problem-codes.ts';
 
 /** A place in a file. Line and column count from 1; columns count UTF-16 units. */
 export interface Position {
@@ -16,7 +17,7 @@ export type Severity = 'error' | 'warning';
 
 export interface Problem extends Position {
   /** Azure's error code where one exists, in the same spelling style otherwise. */
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly message: string;
   readonly severity: Severity;
 }
@@ -66,11 +67,11 @@ export class ProblemList {
   readonly #problems: Problem[] = [];
   #errorCount = 0;
 
-  error(at: Position, code: string, message: string): void {
+  error(at: Position, code: ProblemCode, message: string): void {
     this.#add(at, code, message, 'error');
   }
 
-  warning(at: Position, code: string, message: string): void {
+  warning(at: Position, code: ProblemCode, message: string): void {
     this.#add(at, code, message, 'warning');
   }
 
@@ -87,7 +88,7 @@ export class ProblemList {
     return sortProblems(this.#problems);
   }
 
-  #add(at: Position, code: string, message: string, severity: Severity): void {
+  #add(at: Position, code: ProblemCode, message: string, severity: Severity): void {
     const { file, line, column } = at;
     this.#push({ file, line, column, code, message, severity });
   }

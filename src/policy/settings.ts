@@ -122,6 +122,10 @@ export const runtimeDirectorySchema = absolutePath.describe(
   'Folder on tmpfs for the shared segments and the control socket. Default /run/nsgd',
 );
 
+export const stateDirectorySchema = absolutePath.describe(
+  'Folder for what outlives a restart: the flows that a stop saves. Default: the one systemd gives, else the runtime directory',
+);
+
 export const flowLogsSchema = z.strictObject({
   format: oneOf(['nsg-v2', 'vnet-v4']).optional().describe('Azure flow log format. Default nsg-v2'),
   directory: absolutePath.describe('Folder the flow logs are written to'),
@@ -141,6 +145,7 @@ export interface WrittenSettings {
   readonly link: z.infer<typeof linkSchema> | undefined;
   readonly control: z.infer<typeof controlSchema> | undefined;
   readonly runtimeDirectory: z.infer<typeof runtimeDirectorySchema> | undefined;
+  readonly stateDirectory: z.infer<typeof stateDirectorySchema> | undefined;
   readonly flowLogs: z.infer<typeof flowLogsSchema> | undefined;
   readonly logs: z.infer<typeof logsSchema> | undefined;
   /** `virtualNetwork.flowTimeoutInMinutes`: Azure's name for the idle timeout. */
@@ -160,6 +165,8 @@ export interface Settings {
   /** Path of the control socket. */
   readonly controlSocket: string;
   readonly runtimeDirectory: string;
+  /** Undefined: the service manager's, else the runtime directory. */
+  readonly stateDirectory: string | undefined;
   /** Undefined: none are written. */
   readonly flowLogs:
     { readonly format: 'nsg-v2' | 'vnet-v4'; readonly directory: string } | undefined;
@@ -187,6 +194,7 @@ export function settingsOf(written: WrittenSettings): Settings {
     },
     controlSocket: written.control?.socket ?? controlSocketIn(runtimeDirectory),
     runtimeDirectory,
+    stateDirectory: written.stateDirectory,
     flowLogs:
       flowLogs === undefined
         ? undefined

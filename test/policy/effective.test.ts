@@ -157,6 +157,8 @@ test('effectiveRows', () => {
     sourcePorts: '0-65535',
     destination: 'asg-web',
     destinationPorts: '80-80,8000-8010',
+    expandedSource: null,
+    expandedDestination: ['10.0.1.4/32'],
   });
   expect(rows.at(-1)?.group).toBe('NSG2');
 });

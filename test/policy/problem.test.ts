@@ -14,21 +14,26 @@ describe('formatProblem', () => {
   it('is file:line:column: code: message', () => {
     const problem = {
       ...at('a.yaml', 3, 7),
-      code: 'SomeCode',
+      code: 'InvalidValue',
       message: 'is wrong',
       severity: 'error',
     } as const;
-    expect(formatProblem(problem)).toBe('a.yaml:3:7: SomeCode: is wrong');
+    expect(formatProblem(problem)).toBe('a.yaml:3:7: InvalidValue: is wrong');
     expect(formatProblem({ ...problem, severity: 'warning' })).toBe(
-      'a.yaml:3:7: SomeCode: warning: is wrong',
+      'a.yaml:3:7: InvalidValue: warning: is wrong',
     );
   });
 
   it('stays on one line and sends no escape sequence to a terminal', () => {
     const message = 'a\nb\u001b[31mc\u202ed\u200be\ud800f';
-    const problem = { ...at('x\r.json', 1, 1), code: 'C', message, severity: 'error' } as const;
+    const problem = {
+      ...at('x\r.json', 1, 1),
+      code: 'InvalidJson',
+      message,
+      severity: 'error',
+    } as const;
     expect(formatProblem(problem)).toBe(
-      'x\\u{d}.json:1:1: C: a\\u{a}b\\u{1b}[31mc\\u{202e}d\\u{200b}e\\u{d800}f',
+      'x\\u{d}.json:1:1: InvalidJson: a\\u{a}b\\u{1b}[31mc\\u{202e}d\\u{200b}e\\u{d800}f',
     );
   });
 
@@ -40,20 +45,26 @@ describe('formatProblem', () => {
 describe('ProblemList', () => {
   it('sorts by file and position and keeps the order of one place', () => {
     const list = new ProblemList();
-    list.error(at('b', 1, 1), 'B', '');
-    list.error(at('a', 10, 1), 'A10', '');
-    list.warning(at('a', 2, 9), 'first', '');
-    list.error(at('a', 2, 9), 'second', '');
-    list.error(at('a', 2, 1), 'A2', '');
-    expect(list.sorted().map(({ code }) => code)).toEqual(['A2', 'first', 'second', 'A10', 'B']);
+    list.error(at('b', 1, 1), 'InvalidYaml', '');
+    list.error(at('a', 10, 1), 'InvalidJson', '');
+    list.warning(at('a', 2, 9), 'DuplicateKey', '');
+    list.error(at('a', 2, 9), 'DuplicateName', '');
+    list.error(at('a', 2, 1), 'InvalidValue', '');
+    expect(list.sorted().map(({ code }) => code)).toEqual([
+      'InvalidValue',
+      'DuplicateKey',
+      'DuplicateName',
+      'InvalidJson',
+      'InvalidYaml',
+    ]);
     expect(list.errorCount).toBe(4);
   });
 
   it('tells errors from warnings', () => {
     const list = new ProblemList();
-    list.warning(at('a', 1, 1), 'W', '');
+    list.warning(at('a', 1, 1), 'RuleRedundant', '');
     expect(hasErrors(list.sorted())).toBe(false);
-    list.addAll([{ ...at('a', 1, 1), code: 'E', message: '', severity: 'error' }]);
+    list.addAll([{ ...at('a', 1, 1), code: 'InvalidValue', message: '', severity: 'error' }]);
     expect(hasErrors(list.sorted())).toBe(true);
     expect(list.errorCount).toBe(1);
   });
@@ -61,7 +72,7 @@ describe('ProblemList', () => {
   it('does not change the list it sorts', () => {
     const problems = [2, 1].map((line) => ({
       ...at('a', line, 1),
-      code: 'C',
+      code: 'InvalidValue' as const,
       message: '',
       severity: 'error' as const,
     }));

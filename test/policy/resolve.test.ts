@@ -299,14 +299,18 @@ describe('names that mean nothing', () => {
     ],
     [
       'the licensing tag as a source',
-      { direction: 'Outbound', source: 'sourceAddressPrefix: ^AzurePlatformLKM' },
+      {
+        direction: 'Outbound',
+        access: 'Deny',
+        source: 'sourceAddressPrefix: ^AzurePlatformLKM',
+      },
       [
         'SecurityRuleInvalidAddressPrefix: Security rule "R" has invalid Address prefix. AzurePlatformLKM is only for the destination of outbound rules',
       ],
     ],
     [
       'the licensing tag inbound',
-      { destination: 'destinationAddressPrefix: ^AzurePlatformLKM' },
+      { access: 'Deny', destination: 'destinationAddressPrefix: ^AzurePlatformLKM' },
       [
         'SecurityRuleInvalidAddressPrefix: Security rule "R" has invalid Address prefix. AzurePlatformLKM is only for the destination of outbound rules',
       ],
