@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile
+.PHONY: help setup build lint test test-node demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ lint: build ## format check, lint with types
 
 test: build ## all tests; as root also the live ones, in network namespaces of their own
 	@npm test --silent
+
+test-node: setup ## all tests with another Node, in a copy of this tree (NODE=20, 24 or 26)
+	@scripts/test-node $(NODE)
 
 demo: build ## real traffic through nsgd between network namespaces (root), else a replayed capture
 	@node dist/demo/main.js
