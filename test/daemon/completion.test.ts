@@ -97,7 +97,7 @@ describe('zsh', () => {
     const ask = `zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell 'PROMPT= RPS1= ZLE_RPROMPT_INDENT=0; autoload -U compinit; compinit -u -D; source ${scriptFile('zsh')}; compdef _nsgd nsgd'
-zpty -w shell 'show() { print -r -- "<\$BUFFER>"; exit }; zle -N show; bindkey "^X" show; print rea""dy'
+zpty -w shell 'show() { print -r -- "<$BUFFER>"; exit }; zle -N show; bindkey "^X" show; print rea""dy'
 zpty -r -m shell ignored '*ready*'
 zpty -w -n shell $'${line}\t'
 sleep 1
