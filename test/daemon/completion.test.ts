@@ -52,7 +52,7 @@ describe('bash', () => {
     ],
     [['nsgd', 'verify', '--pro'], ['--protocol']],
     [
-      ['nsgd', 'check', '-o', ''],
+      ['nsgd', 'reload', '-o', ''],
       ['table', 'json'],
     ],
     [['nsgd', 'flows', '--output', 'nd'], ['ndjson']],
@@ -74,7 +74,7 @@ describe('fish', () => {
   test.skipIf(!isInstalled).each<readonly [string, readonly string[]]>([
     ['nsgd ver', ['verify']],
     ['nsgd verify --pro', ['--protocol']],
-    ['nsgd check -o ', ['json', 'table']],
+    ['nsgd reload -o ', ['json', 'table']],
     ['nsgd completion z', ['zsh']],
   ])(`%s${isInstalled ? '' : ' (not installed)'}`, (line, offers) => {
     const ask = `source ${scriptFile('fish')}; complete --do-complete '${line}'`;
