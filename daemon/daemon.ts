@@ -16,6 +16,7 @@ import { formatRuleChange, ruleChanges } from './rule-changes.ts';
 import type { MetricsSource } from './metrics-readers.ts';
 import { createMetrics } from './metrics-registry.ts';
 import { MetricsPages, type Readiness, serveMetrics } from './metrics-pages.ts';
+import { hashOfRules } from './rules-hash.ts';
 import { randomSeeds } from './seeds.ts';
 import { daemonStatus, flowStatuses, largestFlows, ruleStatuses } from './status.ts';
 import { findFlows, type SavedFlows, savedFlowsPath } from './saved-flows.ts';
@@ -34,6 +35,7 @@ const RING_BYTES = 64 * 1024 * 1024;
 const PICK_UP_SECONDS = 30;
 /** A reload that changes more rules than this has the others counted in the log; `nsgd reload` prints them all. */
 const CHANGES_LOGGED = 50;
+const MILLISECONDS = 1000;
 
 export interface DaemonParts {
   readonly log: Logger;
@@ -47,11 +49,12 @@ export interface DaemonParts {
 export class Daemon implements ControlHandler, MetricsSource {
   readonly version = version;
   readonly startedAt = new Date();
-  readonly reloads = { succeeded: 0, failed: 0 };
+  readonly reloads = { succeeded: 0, failed: 0, lastSeconds: 0 };
   isLastReloadSuccessful = true;
   lastReloadSuccess = new Date();
   readonly wires: readonly WireRuntime[];
   readonly #log: Logger;
+  readonly #clock: () => number;
   readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
   readonly #control: ControlServer;
@@ -61,6 +64,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #savedFlows = new Map<string, SavedFlows>();
   #configuration: Configuration;
   #policy: Policy;
+  #rulesHash: string;
   #generation = 0;
   #metricsServer: Server | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
@@ -73,9 +77,11 @@ export class Daemon implements ControlHandler, MetricsSource {
   constructor(loaded: LoadedConfiguration, parts: DaemonParts) {
     const { configuration, policy } = loaded;
     this.#log = parts.log;
+    this.#clock = parts.clock;
     this.#serviceManager = parts.serviceManager;
     this.#configuration = configuration;
     this.#policy = policy;
+    this.#rulesHash = hashOfRules(policy);
     const directory = prepareRuntimeDirectory(configuration.runtimeDirectory);
     for (const warning of directory.warnings) this.#log.warn(warning);
     this.#lock = RuntimeLock.take(directory.path);
@@ -123,6 +129,10 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#control = new ControlServer(configuration.controlSocket, this, this.#pages);
   }
 
+  get rulesHash(): string {
+    return this.#rulesHash;
+  }
+
   /** Puts the first policy in force, starts the data planes, then opens the sockets. */
   async start(): Promise<void> {
     const { metrics, controlSocket } = this.#configuration;
@@ -163,7 +173,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   reload(): Promise<ReloadResult> {
     const result = this.#reloading.then(() => {
       this.#serviceManager.reloading();
-      return this.#reload();
+      return this.#timedReload();
     });
     this.#reloading = result
       .catch(() => undefined)
@@ -227,6 +237,13 @@ export class Daemon implements ControlHandler, MetricsSource {
     rmSync(savedFlowsPath(this.#stateDirectory, wire.name), { force: true });
   }
 
+  async #timedReload(): Promise<ReloadResult> {
+    const start = this.#clock();
+    const result = await this.#reload();
+    this.reloads.lastSeconds = (this.#clock() - start) / MILLISECONDS;
+    return result;
+  }
+
   async #reload(): Promise<ReloadResult> {
     const loaded = loadConfiguration(this.#configuration.file);
     const problems: Problem[] = loaded.ok
@@ -253,6 +270,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     const changes = ruleChanges(this.#policy, loaded.policy);
     this.#configuration = loaded.configuration;
     this.#policy = loaded.policy;
+    this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);
     this.reloads.succeeded++;
     this.isLastReloadSuccessful = true;

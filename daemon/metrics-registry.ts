@@ -1,37 +1,39 @@
 /**
- * The metrics as prom-client knows them: nothing is counted here, every value is read when somebody scrapes.
+ * The metrics as prom-client prints them: nothing is counted here, every value is read when somebody scrapes.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { type Metric, Registry } from 'prom-client';
 import { METRICS } from './metrics.ts';
+import type { MetricDefinition } from './metrics-definition.ts';
 import type { MetricsSource } from './metrics-readers.ts';
 
 /** A registry whose values are read from `source` at every scrape. */
 export function createMetrics(source: MetricsSource): Registry {
   const registry = new Registry();
-  for (const definition of METRICS) {
-    const options = {
-      name: definition.name,
-      help: definition.help,
-      labelNames: [...definition.labels],
-      registers: [registry],
-    };
-    if (definition.type === 'counter') {
-      const counter: Counter = new Counter({
-        ...options,
-        collect() {
-          counter.reset();
-          for (const [labels, value] of definition.read(source)) counter.inc(labels, value);
-        },
-      });
-    } else {
-      const gauge: Gauge = new Gauge({
-        ...options,
-        collect() {
-          gauge.reset();
-          for (const [labels, value] of definition.read(source)) gauge.set(labels, value);
-        },
-      });
-    }
-  }
+  for (const definition of METRICS) registry.registerMetric(readMetric(definition, source));
   return registry;
+}
+
+/**
+ * What a registry asks of a metric: its name and its series. prom-client's own kinds keep values, and a histogram of
+ * theirs takes one observation at a time, where ours are counted by another process.
+ */
+function readMetric(definition: MetricDefinition, source: MetricsSource): Metric {
+  const { name, help, type } = definition;
+  const metric = {
+    name,
+    get: () =>
+      Promise.resolve({
+        name,
+        help,
+        type,
+        aggregator: 'sum' as const,
+        values: [...definition.read(source)].map(([labels, value, suffix = '']) => ({
+          metricName: name + suffix,
+          labels,
+          value,
+        })),
+      }),
+  };
+  // The type lists the kinds of prom-client's own classes; the registry calls `get` of whatever it was given.
+  return metric as unknown as Metric;
 }

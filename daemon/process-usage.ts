@@ -38,3 +38,10 @@ export function openDescriptors(): number {
   // One of them is that of the folder being read.
   return readdirSync('/proc/self/fd').length - 1;
 }
+
+/** The soft limit; +Infinity where there is none. */
+export function openDescriptorsLimit(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const [, soft = 'unlimited'] = /^Max open files\s+(\S+)/m.exec(limits) ?? [];
+  return soft === 'unlimited' ? Infinity : Number(soft);
+}

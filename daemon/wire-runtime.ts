@@ -46,6 +46,7 @@ export class WireRuntime implements WireView {
   #compiled: CompiledImage | undefined;
   #backend: string;
   #isStarted = false;
+  #ringSlots: readonly number[] = [];
 
   constructor(wire: Wire, parts: WireRuntimeParts) {
     this.wire = wire;
@@ -74,6 +75,9 @@ export class WireRuntime implements WireView {
   /** The one in use; before the first start the one asked for. */
   get backend(): string {
     return this.#backend;
+  }
+  get ringSlots(): readonly number[] {
+    return this.#ringSlots;
   }
   get registry(): PolicyRegistry {
     return this.#registry;
@@ -170,6 +174,7 @@ export class WireRuntime implements WireView {
     this.#supervisor.on('message', (message) => {
       if (message.type === 'running') {
         this.#backend = message.backend;
+        this.#ringSlots = message.ringSlots;
         log.info(
           {
             backend: message.backend,

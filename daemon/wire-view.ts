@@ -21,6 +21,8 @@ export interface WireView extends CountedPolicy {
   readonly inside: string;
   readonly mode: string;
   readonly backend: string;
+  /** Frames that a receive ring of each interface holds, by side; empty with the cap backend. */
+  readonly ringSlots: readonly number[];
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;

@@ -7,7 +7,7 @@
 import type { FrameBatch, FrameJudge } from '../../src/capture/frame.ts';
 import type { LiveWire, WireCounts, WireHandler } from '../../src/capture/live/live-wire.ts';
 import { completePartialChecksum } from '../../src/capture/wire/checksum.ts';
-import { type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
+import { BatchHistogram, type Counters, InterfaceCounter } from '../../src/engine/counters.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import type { Pipeline } from '../../src/engine/pipeline.ts';
 import type { Steps } from '../../src/engine/steps.ts';
@@ -20,6 +20,8 @@ const SEND_ERRORS = InterfaceCounter.SendErrors;
 const KERNEL_DROPS = InterfaceCounter.KernelDrops;
 const RING_FULL = InterfaceCounter.ReceiveRingFull;
 const INVALID_DESCRIPTORS = InterfaceCounter.InvalidDescriptors;
+const WAITING = BatchHistogram.Waiting;
+const MICROSECONDS = BatchHistogram.Microseconds;
 
 const FORWARD = 1;
 const NOT_IP = 0;
@@ -198,6 +200,10 @@ function wireCounts(counters: Counters): WireCounts {
     },
     invalidDescriptors(side, entries) {
       counters.addInterface(side, INVALID_DESCRIPTORS, entries);
+    },
+    batch(waiting, milliseconds) {
+      counters.addBatch(WAITING, waiting);
+      counters.addBatch(MICROSECONDS, milliseconds * 1000);
     },
   };
 }

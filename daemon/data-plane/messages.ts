@@ -42,6 +42,8 @@ export type DataPlaneMessage =
       readonly backend: LiveBackend;
       /** How the backend is attached, or why it is not the one preferred; for the operator. */
       readonly detail: string;
+      /** Frames that a receive ring of each interface holds, by side; empty with the cap backend. */
+      readonly ringSlots: readonly number[];
       /** Flows taken over from the data plane before, and those of its records that were stale or damaged. */
       readonly flowsKept: number;
       readonly flowsDropped: number;

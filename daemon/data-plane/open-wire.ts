@@ -21,6 +21,8 @@ export interface OpenedWire {
   readonly backend: LiveBackend;
   /** How it is attached, or why it is not af-xdp; for the operator. */
   readonly detail: string;
+  /** Frames that a receive ring of each interface holds, by side; empty where a backend has none. */
+  readonly ringSlots: readonly number[];
 }
 
 /**
@@ -49,7 +51,7 @@ export function openWire(
 
 function openCap(start: StartMessage, handler: WireHandler, detail: string): OpenedWire {
   const wire = openCapWire(start, handler, packetSocketCalls());
-  return { wire, backend: LiveBackend.Cap, detail };
+  return { wire, backend: LiveBackend.Cap, detail, ringSlots: [] };
 }
 
 function openAfXdp(
@@ -67,5 +69,6 @@ function openAfXdp(
     return `${name} ${mode}${many}${stripping}`;
   });
   const detail = `${parts.join('; ')}; ${isZeroCopy ? 'zero-copy' : 'copying'}`;
-  return { wire, backend: LiveBackend.AfXdp, detail };
+  const ringSlots = interfaces.map((each) => each.ringSlots);
+  return { wire, backend: LiveBackend.AfXdp, detail, ringSlots };
 }

@@ -5,10 +5,13 @@
  * aligned 64-bit store is not torn on the machines we run on. The data plane adds; the control process only reads.
  *
  *   interfaces  2 sides x INTERFACE_SLOTS        see InterfaceCounter
+ *   batches     2 histograms                     see BatchHistogram
+ *   opened      FLOW_PROTOCOLS                   flows that were made, by protocol
  *   reasons     2 directions x REASON_LIMIT x 2  frames, bytes
  *   nics        MAX_NICS x 2 directions x 4      allowed packets, bytes, denied packets, bytes
  *   rules       MAX_RULE_SLOTS x 3               see RuleCounter
  */
+import { IpProtocol } from '../capture/packet.ts';
 import { REASON_LIMIT } from './reason.ts';
 
 /** Most NICs that one wire can have. */
@@ -43,7 +46,33 @@ export const RuleCounter = Object.freeze({
 } as const);
 const RULE_SLOTS = 3;
 
-const REASONS_AT = 2 * INTERFACE_SLOTS;
+/**
+ * What is known of the batches that frames are read in (af-xdp), each as a histogram whose bucket n counts the values of
+ * at most 2^n, and the last one all that are greater too; then the sum of all values.
+ */
+export const BatchHistogram = Object.freeze({
+  /** Frames that waited in the receive ring when a batch was read from it. */
+  Waiting: 0,
+  /** Microseconds from reading a batch to having its frames sent. */
+  Microseconds: 1,
+} as const);
+/** Values to 2^14 are told apart: 16,384 frames, 16 ms. */
+export const HISTOGRAM_BUCKETS = 16;
+const HISTOGRAM_SLOTS = HISTOGRAM_BUCKETS + 1;
+
+/** Names of the protocols that new flows are counted by. */
+export const flowProtocolNames: readonly string[] = ['tcp', 'udp', 'icmp', 'icmpv6', 'other'];
+const OTHER_PROTOCOL = 4;
+/** Slot by IP protocol number. */
+const flowProtocolSlots = new Uint8Array(256).fill(OTHER_PROTOCOL);
+flowProtocolSlots[IpProtocol.Tcp] = 0;
+flowProtocolSlots[IpProtocol.Udp] = 1;
+flowProtocolSlots[IpProtocol.Icmp] = 2;
+flowProtocolSlots[IpProtocol.Icmpv6] = 3;
+
+const BATCHES_AT = 2 * INTERFACE_SLOTS;
+const OPENED_AT = BATCHES_AT + 2 * HISTOGRAM_SLOTS;
+const REASONS_AT = OPENED_AT + flowProtocolNames.length;
 const NICS_AT = REASONS_AT + 2 * REASON_LIMIT * 2;
 const NIC_SLOTS = 8;
 const RULES_AT = NICS_AT + MAX_NICS * NIC_SLOTS;
@@ -65,6 +94,37 @@ export class Counters {
 
   interface(side: number, counter: number): number {
     return this.#values[side * INTERFACE_SLOTS + counter];
+  }
+
+  /**
+   * @param histogram one of `BatchHistogram`
+   * @param value 0 to 2^31 - 1
+   */
+  addBatch(histogram: number, value: number): void {
+    const at = BATCHES_AT + histogram * HISTOGRAM_SLOTS;
+    // The number of the first power of two that is not less.
+    const bucket = value <= 1 ? 0 : 32 - Math.clz32(Math.ceil(value) - 1);
+    this.#values[at + Math.min(bucket, HISTOGRAM_BUCKETS - 1)] += 1;
+    this.#values[at + HISTOGRAM_BUCKETS] += value;
+  }
+
+  /** @param bucket 0 to `HISTOGRAM_BUCKETS` - 1; values of that bucket alone */
+  batchBucket(histogram: number, bucket: number): number {
+    return this.#values[BATCHES_AT + histogram * HISTOGRAM_SLOTS + bucket];
+  }
+
+  batchSum(histogram: number): number {
+    return this.batchBucket(histogram, HISTOGRAM_BUCKETS);
+  }
+
+  /** @param protocol IP protocol number of a new flow */
+  addFlow(protocol: number): void {
+    this.#values[OPENED_AT + flowProtocolSlots[protocol]] += 1;
+  }
+
+  /** @param slot index in `flowProtocolNames` */
+  flowsOpened(slot: number): number {
+    return this.#values[OPENED_AT + slot];
   }
 
   addReason(direction: number, reason: number, bytes: number): void {

@@ -209,6 +209,7 @@ export class Pipeline {
     const flow = this.#flows.insert(this.#key, direction, this.#seconds, generation, this.#slots());
     if (flow === NO_FLOW) return false;
     this.flow = flow;
+    this.#counters.addFlow(this.packet.protocol);
     track(this.#flows, flow, this.packet, direction, this.#seconds);
     return true;
   }

@@ -4,7 +4,10 @@
 import { describe, expect, test } from 'vitest';
 import { decodeCodeNames } from '../../src/capture/decode.ts';
 import {
+  BatchHistogram,
   Counters,
+  flowProtocolNames,
+  HISTOGRAM_BUCKETS,
   InterfaceCounter,
   MAX_NICS,
   MAX_RULE_SLOTS,
@@ -50,9 +53,68 @@ describe('Counters', () => {
       counters.addRulePacket(slot, 1);
       expected += 3;
     }
+    for (const histogram of Object.values(BatchHistogram)) {
+      for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        // Only the bucket counts 1: the sums are told apart below.
+        counters.addBatch(histogram, 2 ** bucket);
+        expected++;
+      }
+    }
+    for (const protocol of [1, 6, 17, 47, 58]) {
+      counters.addFlow(protocol);
+      expected++;
+    }
     const values = new Float64Array(buffer);
+    const all = 2 ** HISTOGRAM_BUCKETS - 1;
+    expect(values.filter((value) => value === all).length).toBe(2);
+    for (const [at, value] of values.entries()) if (value === all) values[at] = 0;
     expect(values.filter((value) => value === 1).length).toBe(expected);
     expect(values.reduce((sum, value) => sum + value, 0)).toBe(expected);
+  });
+
+  test.each([
+    [0, 0],
+    [1, 0],
+    [1.5, 1],
+    [2, 1],
+    [2.1, 2],
+    [3, 2],
+    [4, 2],
+    [5, 3],
+    [64, 6],
+    [65, 7],
+    [8192, 13],
+    [2 ** 14, 14],
+    [2 ** 14 + 1, 15],
+    [2 ** 31 - 1, 15],
+  ])(
+    'a batch of %d is in bucket %d: of at most 2 to that power, and in no other',
+    (value, bucket) => {
+      const counters = fresh();
+      counters.addBatch(BatchHistogram.Waiting, value);
+      const counts = Array.from({ length: HISTOGRAM_BUCKETS }, (_, n) =>
+        counters.batchBucket(BatchHistogram.Waiting, n),
+      );
+      expect(counts).toEqual(counts.map((_, n) => (n === bucket ? 1 : 0)));
+      expect(counters.batchSum(BatchHistogram.Waiting)).toBe(value);
+      expect(counters.batchSum(BatchHistogram.Microseconds)).toBe(0);
+    },
+  );
+
+  test.each([
+    [6, 'tcp'],
+    [17, 'udp'],
+    [1, 'icmp'],
+    [58, 'icmpv6'],
+    [0, 'other'],
+    [132, 'other'],
+    [255, 'other'],
+  ])('a flow of protocol %d counts as %s', (protocol, name) => {
+    const counters = fresh();
+    counters.addFlow(protocol);
+    expect(flowProtocolNames.map((_, slot) => counters.flowsOpened(slot))).toEqual(
+      flowProtocolNames.map((each) => (each === name ? 1 : 0)),
+    );
   });
 
   test('what was added is what is read', () => {

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { METRICS } from '../../daemon/metrics.ts';
+import { NIC_SERIES_MAX, OTHER, RULE_SERIES_MAX } from '../../daemon/metrics-readers.ts';
 
 /** docs/METRICS.md; `npx vitest run test/prometheus -u` writes it. */
 function page(): string {
@@ -13,11 +14,16 @@ function page(): string {
   return `# Metrics
 
 What \`/metrics\` has, at \`metrics.listen\` (127.0.0.1:9469 unless told otherwise) and on the control socket. Written from the
-definitions in \`daemon/metrics.ts\`; a test keeps this page current.
+definitions in \`daemon/metrics.ts\` and \`metrics-process.ts\`; a test keeps this page current.
 
 Labels come from closed sets: names of the configuration, directions (\`inbound\`, \`outbound\`), accesses, reasons. Nothing
 that a packet carries becomes a label. Counters begin at 0 when the daemon starts, and every series is there from the first
-scrape on, so that \`rate()\` sees the first event. Reading them costs the packet loop nothing.
+scrape on, so that \`rate()\` sees the first event. Reading them costs the packet loop nothing. The series of a rule or of a
+network interface go when a reload takes it out of the policy.
+
+The number of series is bounded: of each wire the first ${RULE_SERIES_MAX} rules in evaluation order and the first ${NIC_SERIES_MAX} network interfaces
+have series of their own; those behind them are added up under the name \`${OTHER}\`, rules by direction and access. With 500 rules
+there are fewer than 2,000 in all.
 
 \`nsgd_packets_received_total\` = forwarded + dropped, for each interface and direction, once the frames in flight are through;
 what the kernel dropped (\`nsgd_kernel_drops_total\`) was never received.

@@ -52,13 +52,17 @@ describe.skipIf(promtool === undefined)(
 );
 
 describe('the rules', () => {
-  const names = new Set(METRICS.map(({ name }) => name));
+  const names = new Set(
+    METRICS.flatMap(({ name, type }) =>
+      type === 'histogram' ? ['_bucket', '_sum', '_count'].map((suffix) => name + suffix) : [name],
+    ),
+  );
   const recorded = new Set(rules.flatMap(({ record }) => (record === undefined ? [] : [record])));
 
   test.each(rules.map((rule) => [rule.alert ?? rule.record ?? '', rule.expr]))(
     '%s names only metrics that there are',
     (_, expr) => {
-      const used = expr.match(/[a-z:]*\bnsgd_[a-z0-9_:]+/g) ?? [];
+      const used = expr.match(/[a-z:]*\b(?:nsgd|process)_[a-z0-9_:]+/g) ?? [];
       for (const name of used) expect(names.has(name) || recorded.has(name), name).toBe(true);
       expect(used.length > 0 || expr.startsWith('up{')).toBe(true);
     },

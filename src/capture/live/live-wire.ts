@@ -24,6 +24,12 @@ export interface WireCounts {
   receiveRingFull(side: number, frames: number): void;
   /** Entries in such a ring that the kernel would not take. */
   invalidDescriptors(side: number, entries: number): void;
+  /**
+   * Frames that were read together, judged and sent.
+   * @param waiting frames that were in the receive ring then, those that were not read included
+   * @param milliseconds that it took
+   */
+  batch(waiting: number, milliseconds: number): void;
 }
 
 export interface WireHandler {

@@ -45,6 +45,8 @@ export interface AfXdpInterface {
   readonly name: string;
   readonly mode: XdpMode;
   readonly queues: number;
+  /** Frames that each of its receive rings holds; one for each queue. */
+  readonly ringSlots: number;
 }
 
 export interface OpenedAfXdpWire {
@@ -94,6 +96,7 @@ export function openAfXdpWire(
       name,
       mode: opened.modes[side],
       queues: receiveQueues,
+      ringSlots: sizes.receive,
     })),
   };
 }

@@ -8,7 +8,7 @@
  * The loop goes back to the event loop some 50 times a second, for messages and signals; a signal also ends the sleep.
  */
 import { FrameBatch, type FrameJudge } from '../../frame.ts';
-import { FRAMES_PER_TICK, type LiveWire, type WireHandler } from '../live-wire.ts';
+import { FRAMES_PER_TICK, type LiveWire, type WireCounts, type WireHandler } from '../live-wire.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { Port } from './port.ts';
 import { type ConsumerRing, DESCRIPTOR_LENGTH } from './ring.ts';
@@ -65,6 +65,7 @@ export class AfXdpWire implements LiveWire {
   readonly #pool: FramePool;
   readonly #handler: WireHandler;
   readonly #judge: FrameJudge;
+  readonly #counts: WireCounts;
   readonly #wait: Waiter;
   readonly #turn = (): void => this.#run();
   /** The frames that are judged next. */
@@ -82,6 +83,7 @@ export class AfXdpWire implements LiveWire {
     this.#pool = parts.pool;
     this.#handler = handler;
     this.#judge = handler.judge;
+    this.#counts = handler.counts;
     this.#wait = parts.wait;
     for (const port of parts.ports) port.refill();
     setImmediate(this.#turn);
@@ -130,10 +132,13 @@ export class AfXdpWire implements LiveWire {
     const ports = this.#ports;
     for (let n = 0; n < ports.length && this.#isOpen; n++) {
       const port = ports[n];
-      const count = Math.min(port.receive.ready(), FRAMES_PER_BATCH);
-      if (count === 0) continue;
+      const waiting = port.receive.ready();
+      if (waiting === 0) continue;
+      const count = Math.min(waiting, FRAMES_PER_BATCH);
       frames += count;
+      const start = performance.now();
       this.#batch(port, this.#exits[n], count);
+      this.#counts.batch(waiting, performance.now() - start);
     }
     return frames;
   }

@@ -30,6 +30,7 @@ interface Counts {
   kernelDrops: [number, number];
   ringFull: [number, number];
   invalidDescriptors: [number, number];
+  batches: number;
   ticks: number;
   tagged: number;
   framesPerTick: number;

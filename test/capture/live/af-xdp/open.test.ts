@@ -14,6 +14,7 @@ const handler = {
     kernelDropped: () => undefined,
     receiveRingFull: () => undefined,
     invalidDescriptors: () => undefined,
+    batch: () => undefined,
   },
 };
 
@@ -60,8 +61,8 @@ describe('opening an af-xdp wire', () => {
     const { isZeroCopy, interfaces } = open(system);
     expect(isZeroCopy).toBe(true);
     expect(interfaces).toEqual([
-      { name: 'out0', mode: 'native', queues: 1 },
-      { name: 'in0', mode: 'native', queues: 1 },
+      { name: 'out0', mode: 'native', queues: 1, ringSlots: 8192 },
+      { name: 'in0', mode: 'native', queues: 1, ringSlots: 8192 },
     ]);
     expect(system.open.size).toBe(0);
   });

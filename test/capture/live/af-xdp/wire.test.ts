@@ -19,6 +19,7 @@ interface Rig {
     [number, number]
   >;
   readonly lost: string[];
+  readonly batches: readonly [waiting: number, milliseconds: number][];
   /** Resolves when the wire was stopped. */
   readonly done: Promise<unknown>;
   readonly largestBatch: () => number;
@@ -51,6 +52,7 @@ function rig(options: RigOptions): Rig {
     counts[name][side as 0 | 1] += amount;
   };
   const lost: string[] = [];
+  const batches: [waiting: number, milliseconds: number][] = [];
   let step = 0;
   let sinceTick = 0;
   let largest = 0;
@@ -100,11 +102,13 @@ function rig(options: RigOptions): Rig {
         kernelDropped: (side, frames) => add('drops', side, frames),
         receiveRingFull: (side, frames) => add('ringFull', side, frames),
         invalidDescriptors: (side, entries) => add('invalid', side, entries),
+        batch: (waiting, milliseconds) => batches.push([waiting, milliseconds]),
       },
     },
     system,
   );
-  return { system, counts, lost, done: once(ended, 'end'), largestBatch: () => largest };
+  const done = once(ended, 'end');
+  return { system, counts, lost, batches, done, largestBatch: () => largest };
 }
 
 function frame(first: number, number: number, length = 64): Uint8Array {
@@ -121,7 +125,7 @@ describe('an af-xdp wire', () => {
     ['over 2^32', -0x100],
   ])('forwards both ways, with ring indexes that run %s', async (_, startIndex) => {
     const total = 3000;
-    const { system, counts, done, largestBatch } = rig({
+    const { system, counts, batches, done, largestBatch } = rig({
       startIndex,
       steps: (kernel, step) => {
         if (step === total / 100) return false;
@@ -148,6 +152,11 @@ describe('an af-xdp wire', () => {
       Array.from({ length: total }, (_v, n) => n),
     );
     expect(largestBatch()).toBeLessThanOrEqual(FRAMES_PER_TICK);
+    // 100 frames wait on each side at every step: a full batch, then the rest.
+    expect(batches.map(([waiting]) => waiting)).toEqual(
+      Array.from({ length: total / 100 }, () => [100, 100, 36, 36]).flat(),
+    );
+    expect(batches.every(([, milliseconds]) => milliseconds >= 0)).toBe(true);
     expect(system.open.size).toBe(0);
   });
 
@@ -286,6 +295,7 @@ describe('an af-xdp wire', () => {
         kernelDropped: () => {},
         receiveRingFull: () => {},
         invalidDescriptors: () => {},
+        batch: () => {},
       };
       const handler = { judge: () => 1, tick: () => {}, counts };
       openAfXdpWire(
