@@ -53,6 +53,10 @@ bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wr
 hostile: build ## the catalogue of hostile traffic: row, reference, expected, seen (root; HOSTILE="--json", "--offline")
 	@node dist/test/hostile/main.js $(HOSTILE)
 
+.PHONY: dashboards
+dashboards: build ## the JSON of the Grafana dashboards from their sources in grafana/
+	@node dist/grafana/main.js
+
 deb: setup ## a Debian package of what is committed
 	@packaging/build-deb
 

@@ -17,8 +17,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/policy': ['src/capture', 'src/flowtable', 'src/engine'],
   daemon: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy'],
   bench: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
-  test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon'],
-  demo: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
+  grafana: [],
+  test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'grafana'],
+  demo: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'grafana', 'test'],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
 const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
