@@ -92,7 +92,7 @@ const health = [
   }),
   stat({
     title: 'Started',
-    description: 'When the daemon that was started last was started. A start forgets the flows.',
+    description: 'Of the daemon that started last. Nothing passes from an end to the next start.',
     unit: 'dateTimeFromNow',
     width: 3,
     thresholds: [[NEVER, 'blue']],

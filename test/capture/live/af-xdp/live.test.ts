@@ -42,8 +42,8 @@ const READY_NATIVE = {
   ready: true,
   isZeroCopy: false,
   interfaces: [
-    { name: 'm0', mode: 'native', queues: 1 },
-    { name: 'm1', mode: 'native', queues: 1 },
+    { name: 'm0', mode: 'native', queues: 1, ringSlots: 8192 },
+    { name: 'm1', mode: 'native', queues: 1, ringSlots: 8192 },
   ],
 };
 const obstacle = liveTestObstacle();
@@ -267,9 +267,11 @@ describe.skipIf(obstacle !== undefined)(`af-xdp on a wire (${obstacle ?? 'live'}
     expect(await exit).toEqual([4, null]);
     // With two queues this time.
     makeOutside('numrxqueues', '2', 'numtxqueues', '2');
-    const interfaces = READY_NATIVE.interfaces.map((device) =>
-      device.name === 'm0' ? { ...device, queues: 2 } : device,
-    );
+    const interfaces = READY_NATIVE.interfaces.map((device) => ({
+      ...device,
+      queues: device.name === 'm0' ? 2 : 1,
+      ringSlots: 4096,
+    }));
     expect(await open()).toEqual({ ...READY_NATIVE, interfaces });
     expect(ping('-c', '1')).toBe(true);
     if (hasTcpreplay) await replay(20, '--pps', '20000');
