@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../test/helpers/project-root.ts';
+import type { DiffResults } from './diff/results.ts';
 import type { HotPathResults } from './hot-path/results.ts';
 import type { MatcherResults } from './matcher/results.ts';
 import type { MemoryResults } from './memory/results.ts';
@@ -19,6 +20,7 @@ type ResultsFiles = {
   /** Of a part of the cases or sets, which must not stand for all of them in the report. */
   readonly 'hot-path-part': HotPathResults;
   readonly 'matcher-part': MatcherResults;
+  readonly diff: DiffResults;
   readonly memory: MemoryResults;
   readonly pauses: PauseResults;
 } & Readonly<Record<`inline-${PlanName}`, InlineResults>>;

@@ -16,14 +16,17 @@ export interface TaggedConfiguration {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** AzureCloud is among the tags. undefined where the published file is missing. */
-export function taggedConfiguration(): TaggedConfiguration | undefined {
+/**
+ * AzureCloud is among the tags. undefined where the published file is missing.
+ * @param seed of the rules and of their tags
+ */
+export function taggedConfiguration(seed = SEED): TaggedConfiguration | undefined {
   const folder = sharedData('servicetags');
   if (folder === undefined) return undefined;
   const file = readFileSync(join(folder, TAGS_FILE), 'utf8');
   const { values } = JSON.parse(file) as { values: { name: string }[] };
-  const random = new Random(SEED);
-  const rules = trialRules(1000, 4).map((rule, index) => {
+  const random = new Random(seed);
+  const rules = trialRules(1000, 4, seed).map((rule, index) => {
     if (index === 0) return { ...rule, source: 'AzureCloud' };
     return index % 2 === 0 ? rule : { ...rule, source: random.pick(values).name };
   });

@@ -33,9 +33,10 @@ const SERVICES = [22, 25, 53, 80, 123, 161, 389, 443, 445, 1433, 3306, 3389, 543
 
 /**
  * @param count number of rules, at least 1; the last allows UDP to `ALLOWED_PORT` from anywhere, the one before TCP
+ * @param seed of the rules before these
  */
-export function trialRules(count: number, family: Family): TrialRule[] {
-  const random = new Random(SEED);
+export function trialRules(count: number, family: Family, seed = SEED): TrialRule[] {
+  const random = new Random(seed);
   const rules: TrialRule[] = [];
   while (rules.length < count - 2) {
     const index = rules.length;

@@ -107,6 +107,35 @@ export function subtract(from: AddressSet, removed: AddressSet): AddressSet {
   };
 }
 
+/** What two lists of sorted, disjoint intervals share. */
+function intersectIntervals<T extends number | bigint>(
+  a: readonly (readonly [T, T])[],
+  b: readonly (readonly [T, T])[],
+): [T, T][] {
+  const shared: [T, T][] = [];
+  let other = 0;
+  for (const [low, high] of a) {
+    for (let at = other; at < b.length; at++) {
+      const [from, to] = b[at];
+      if (to < low) {
+        other = at + 1;
+        continue;
+      }
+      if (from > high) break;
+      shared.push([from > low ? from : low, to < high ? to : high]);
+    }
+  }
+  return shared;
+}
+
+/** The addresses that are in both sets. */
+export function intersect(a: AddressSet, b: AddressSet): AddressSet {
+  return {
+    ipv4: intersectIntervals(a.ipv4, b.ipv4),
+    ipv6: intersectIntervals(a.ipv6, b.ipv6),
+  };
+}
+
 /** True when the set has no address of either family. */
 export function isEmpty(set: AddressSet): boolean {
   return set.ipv4.length === 0 && set.ipv6.length === 0;

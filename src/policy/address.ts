@@ -278,6 +278,14 @@ function prefixesOfIpv6([low, high]: Ipv6Interval): string[] {
   return prefixes;
 }
 
+/** The fewest prefixes that cover exactly one interval; its bounds tell the family. */
+export function prefixesOfRange(range: Ipv4Interval | Ipv6Interval): string[] {
+  const [low, high] = range;
+  return typeof low === 'number'
+    ? prefixesOfIpv4([low, Number(high)])
+    : prefixesOfIpv6([low, BigInt(high)]);
+}
+
 /** The fewest prefixes that cover exactly the set, IPv4 first, in order. */
 export function formatAddressSet(set: AddressSet): string[] {
   return [...set.ipv4.flatMap(prefixesOfIpv4), ...set.ipv6.flatMap(prefixesOfIpv6)];

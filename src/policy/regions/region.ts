@@ -1,0 +1,124 @@
+/**
+ * Regions: traffic as people read it. A region is a product of protocols, ports and addresses; its two ends are of one
+ * family, so that one region may speak of both.
+ */
+import { type AddressSet, intersect, isEmpty, NO_ADDRESS } from '../../engine/address-set.ts';
+import type { Interval } from '../../engine/classes.ts';
+import type { PortRange } from '../../engine/rule.ts';
+import { formatIpv4, formatIpv6, prefixesOfRange } from '../address.ts';
+import type { Field, Range, Space } from './space.ts';
+
+const PORT_MAX = 65_535;
+const PROTOCOL_MAX = 255;
+
+/** Traffic of one direction, seen from the NIC. No part is empty. */
+export interface Region {
+  /** IP protocol numbers. */
+  readonly protocols: readonly Interval<number>[];
+  /** `'any'` also where the protocols have none. */
+  readonly localPorts: 'any' | readonly PortRange[];
+  readonly remotePorts: 'any' | readonly PortRange[];
+  readonly local: AddressSet;
+  readonly remote: AddressSet;
+}
+
+function portsOf(ranges: readonly Range[]): 'any' | PortRange[] {
+  const ports = ranges.map(([low, high]) => ({ low: Number(low), high: Number(high) }));
+  const [first] = ports;
+  return first?.low === 0 && first.high === PORT_MAX ? 'any' : ports;
+}
+
+/**
+ * The region of a product of classes, one set for each level of the space, with only those local addresses; undefined
+ * when none of them is in it.
+ */
+export function regionOf(
+  space: Space,
+  classes: readonly Int32Array[],
+  local: AddressSet,
+): Region | undefined {
+  const ranges = new Map<Field, readonly Range[]>();
+  for (const [index, level] of space.levels.entries()) {
+    ranges.set(level.field, level.ranges(classes[index] ?? new Int32Array()));
+  }
+  const get = (field: Field): readonly Range[] => ranges.get(field) ?? [];
+  const addresses = (field: Field): AddressSet => ({
+    ...NO_ADDRESS,
+    [space.scope.family]: get(field),
+  });
+  const ownLocal = intersect(addresses('local'), local);
+  if (isEmpty(ownLocal)) return undefined;
+  return {
+    protocols: get('protocol') as readonly Interval<number>[],
+    localPorts: portsOf(get('localPort')),
+    remotePorts: portsOf(get('remotePort')),
+    local: ownLocal,
+    remote: addresses('remote'),
+  };
+}
+
+/** True when the region speaks of IPv4. */
+export function isIpv4(region: Region): boolean {
+  return region.local.ipv4.length > 0;
+}
+
+/** What two regions must share to be one region of both families. */
+export function serviceKey({ protocols, localPorts, remotePorts }: Region): string {
+  return JSON.stringify([protocols, localPorts, remotePorts]);
+}
+
+const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
+  [1, 'Icmp'],
+  [6, 'Tcp'],
+  [17, 'Udp'],
+  [50, 'Esp'],
+  [51, 'Ah'],
+  [58, 'Icmpv6'],
+]);
+
+function protocolName(number: number): string {
+  return PROTOCOL_NAMES.get(number) ?? String(number);
+}
+
+/** `*`, `Tcp`, `0-5`; where nearly all are meant, `* but Tcp,Udp`. */
+export function formatProtocols(protocols: readonly Interval<number>[]): string {
+  const count = protocols.reduce((sum, [low, high]) => sum + high - low + 1, 0);
+  const isIn = (number: number): boolean =>
+    protocols.some(([low, high]) => low <= number && number <= high);
+  if (count === PROTOCOL_MAX + 1) return '*';
+  if (count > PROTOCOL_MAX - PROTOCOL_NAMES.size) {
+    const missing = Array.from({ length: PROTOCOL_MAX + 1 }, (_, number) => number);
+    return `* but ${missing
+      .filter((number) => !isIn(number))
+      .map(protocolName)
+      .join(',')}`;
+  }
+  return protocols
+    .flatMap(([low, high]): string[] => {
+      if (high - low > PROTOCOL_NAMES.size) return [`${low}-${high}`];
+      return Array.from({ length: high - low + 1 }, (_, step) => protocolName(low + step));
+    })
+    .join(',');
+}
+
+/** `*`, or ports and ranges as Azure writes them. */
+export function portTexts(ports: Region['localPorts']): string[] {
+  if (ports === 'any') return ['*'];
+  return ports.map(({ low, high }) => (low === high ? String(low) : `${low}-${high}`));
+}
+
+/** Prefixes, single addresses without a mask, and ranges where a range is shorter than its prefixes. */
+export function addressTexts({ ipv4, ipv6 }: AddressSet): string[] {
+  const text = <T extends number | bigint>(
+    [low, high]: Interval<T>,
+    prefixes: readonly string[],
+    format: (address: T) => string,
+  ): string[] => {
+    if (low === high) return [format(low)];
+    return prefixes.length > 1 ? [`${format(low)}-${format(high)}`] : [...prefixes];
+  };
+  return [
+    ...ipv4.flatMap((range) => text(range, prefixesOfRange(range), formatIpv4)),
+    ...ipv6.flatMap((range) => text(range, prefixesOfRange(range), formatIpv6)),
+  ];
+}
