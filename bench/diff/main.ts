@@ -40,12 +40,14 @@ function tagged(seed: number, edit: (text: string) => string = (text) => text): 
 /** Inbound, one list; every second rule allows. */
 function generated(kind: SetKind, seed: number): Policy {
   const rules = parseClassbenchRules(generateSet(kind, RULES, 1, seed).rules).map(
-    (rule, index): PolicyRule =>
-      engineRule(`Rule${index}`, index % 2 === 0 ? Access.Allow : Access.Deny, {
-        ...rule,
-        name: `Rule${index}`,
-        access: index % 2 === 0 ? Access.Allow : Access.Deny,
-      }),
+    (rule, index): PolicyRule => ({
+      ...engineRule(`Rule${index}`, index % 2 === 0 ? Access.Allow : Access.Deny),
+      protocol: rule.protocol,
+      source: rule.source,
+      sourcePorts: rule.sourcePorts,
+      destination: rule.destination,
+      destinationPorts: rule.destinationPorts,
+    }),
   );
   const inbound = { platform: -1, stages: [0, -1] } as const;
   return enginePolicy(

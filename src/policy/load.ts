@@ -105,16 +105,28 @@ function reasonOf(error: unknown): string {
   return known ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** The configuration of a file, with every file it names relative to its folder. */
-export function loadConfiguration(path: string, files: FileSource = diskFiles): LoadResult {
+/**
+ * The configuration of a file, with every file it names relative to its folder.
+ * @param tagFile service tags to take in place of `serviceTags.file`; relative to the working folder
+ */
+export function loadConfiguration(
+  path: string,
+  files: FileSource = diskFiles,
+  tagFile?: string,
+): LoadResult {
   const problems = new ProblemList();
   const text = readText(path, files, problems, { file: path, line: 1, column: 1 });
   if (text === undefined) return { ok: false, problems: problems.sorted() };
-  return loadConfigurationText(text, path, files);
+  return loadConfigurationText(text, path, files, tagFile);
 }
 
 /** The same from a text. `name` stands in positions and its folder is where other files are. */
-export function loadConfigurationText(text: string, name: string, files: FileSource): LoadResult {
+export function loadConfigurationText(
+  text: string,
+  name: string,
+  files: FileSource,
+  tagFile?: string,
+): LoadResult {
   const { document, problems: syntaxProblems } = readDocument(text, name);
   const problems = new ProblemList();
   problems.addAll(syntaxProblems);
@@ -124,7 +136,7 @@ export function loadConfigurationText(text: string, name: string, files: FileSou
   const tags = new ServiceTags({
     virtualNetwork: virtualNetworkAddresses(configuration.virtualNetwork),
     custom: configuration.serviceTags.custom,
-    file: readServiceTags(reader, configuration, files),
+    file: readServiceTags(reader, configuration, files, tagFile),
   });
   const policy = resolvePolicy(configuration, tags, problems);
   const sorted = problems.sorted();
@@ -223,11 +235,13 @@ function readServiceTags(
   reader: ConfigurationReader,
   configuration: Configuration,
   files: FileSource,
+  tagFile: string | undefined,
 ): ServiceTagFile | 'unreadable' | undefined {
   const { file, custom } = configuration.serviceTags;
-  if (file === undefined) return undefined;
-  const at = reader.at(['serviceTags', 'file']);
-  const result = readTagFile(resolvePath(reader, file), files, reader.problems, at);
+  const path = tagFile ?? (file === undefined ? undefined : resolvePath(reader, file));
+  if (path === undefined) return undefined;
+  const at = tagFile === undefined ? reader.at(['serviceTags', 'file']) : reader.at([]);
+  const result = readTagFile(path, files, reader.problems, at);
   if (result === undefined) return 'unreadable';
   if (!result.ok) {
     reader.problems.addAll(result.problems);

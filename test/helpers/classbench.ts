@@ -30,8 +30,8 @@ const RULE =
   /^@([^/\s]+)\/(\d+)\s+([^/\s]+)\/(\d+)\s+(\d+)\s*:\s*(\d+)\s+(\d+)\s*:\s*(\d+)\s+(\w+)\/(\w+)/;
 
 /** The lines that say something. */
-function linesOf(path: string): string[] {
-  return readFileSync(path, 'latin1')
+function linesIn(text: string): string[] {
+  return text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -86,7 +86,12 @@ function parseRule(line: string, index: number): Rule {
 
 /** The rules of a set, in order. */
 export function readClassbenchRules(path: string): Rule[] {
-  return linesOf(path).map(parseRule);
+  return parseClassbenchRules(readFileSync(path, 'latin1'));
+}
+
+/** The same from the text of the file. */
+export function parseClassbenchRules(text: string): Rule[] {
+  return linesIn(text).map(parseRule);
 }
 
 /** Text, decimal or hexadecimal address to signed words. */
@@ -115,7 +120,7 @@ function parseTraceLine(line: string): TraceLine {
 
 /** The packets of a trace, in order. */
 export function readClassbenchTrace(path: string): TraceLine[] {
-  return linesOf(path).map(parseTraceLine);
+  return linesIn(readFileSync(path, 'latin1')).map(parseTraceLine);
 }
 
 /** Makes `packet` the packet of a trace line. Allocates nothing. */

@@ -27,8 +27,7 @@ import type { Random } from './random.ts';
 const IPV4_BLOCKS: readonly (readonly [number, number])[] = [
   [0x0a00_0000, 0x0a00_00ff],
   [0x0a00_0004, 0x0a00_0004],
-  [0x0a00_0005, 0x0a00_0009],
-  [0x0a00_0080, 0x0a00_ffff],
+  [0x0a00_0005, 0x0a00_ffff],
   [0xcb00_7100, 0xcb00_71ff],
   [0xffff_ffff, 0xffff_ffff],
 ];
@@ -39,11 +38,9 @@ const IPV6_BLOCKS: readonly (readonly [bigint, bigint])[] = [
   [IPV6_MAX, IPV6_MAX],
 ];
 const PORT_BLOCKS = [
-  [0, 21],
+  [0, 22],
   [22, 22],
-  [80, 81],
-  [81, 443],
-  [443, 65_535],
+  [80, 443],
 ] as const;
 const PROTOCOLS = [1, 6, 17, 50, 58] as const;
 
@@ -61,9 +58,9 @@ function bounds<T>(blocks: readonly (readonly [T, T])[], beside: readonly T[]): 
   return [...new Set([...blocks.flat(), ...beside])];
 }
 
-export const IPV4_PROBES: readonly number[] = bounds(IPV4_BLOCKS, [0, 0x0a00_0006, 0x0b00_0000]);
-export const IPV6_PROBES: readonly bigint[] = bounds(IPV6_BLOCKS, [0n, (0xfd00n << 112n) + 5n]);
-export const PORT_PROBES: readonly number[] = bounds<number>(PORT_BLOCKS, [23, 82]);
+export const IPV4_PROBES: readonly number[] = bounds(IPV4_BLOCKS, [0x0b00_0000]);
+export const IPV6_PROBES: readonly bigint[] = bounds(IPV6_BLOCKS, [0n]);
+export const PORT_PROBES: readonly number[] = bounds<number>(PORT_BLOCKS, [23, 65_535]);
 export const PROTOCOL_PROBES: readonly number[] = [...PROTOCOLS, 47];
 
 /** Every packet of one direction. */

