@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test test-node demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile
+.PHONY: help setup build lint test test-node demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile bench-diff
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench-memory: build ## memory by number of flows, beside npm lru-cache
 
 bench-pauses: build ## the longest pause that expiry makes between two packets
 	@node dist/bench/pauses/main.js
+
+bench-diff: build ## the semantic diff, 1,000 rules against 1,000, with service tags
+	@node dist/bench/diff/main.js
 
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js

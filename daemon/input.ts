@@ -59,3 +59,16 @@ export const inputFiles: FileSource = {
     isStdin(path) || isPipe(path) ? decodeText(readInput(path)) : diskFiles.readText(path),
   versionOf: (path) => diskFiles.versionOf(path),
 };
+
+/** The same, each file read once: for a command that has to look what a file is before it is read as such. */
+export function rememberedFiles(): FileSource {
+  const texts = new Map<string, string>();
+  return {
+    readText(path) {
+      const text = texts.get(path) ?? inputFiles.readText(path);
+      texts.set(path, text);
+      return text;
+    },
+    versionOf: (path) => inputFiles.versionOf(path),
+  };
+}

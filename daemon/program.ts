@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompletionCommand } from './commands/completion.ts';
+import { addDiffCommand } from './commands/diff.ts';
 import { addEffectiveCommand } from './commands/effective.ts';
 import { addFlowsCommand } from './commands/flows.ts';
 import { addReloadCommand } from './commands/reload.ts';
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   addCheckCommand(program);
   addVerifyCommand(program);
   addEffectiveCommand(program);
+  addDiffCommand(program);
   addReplayCommand(program);
   addStatusCommand(program);
   addRulesCommand(program);

@@ -13,10 +13,15 @@ import { printError } from '../output.ts';
 
 /**
  * @param file `-` for standard input, unless `files` are those of the disk alone
+ * @param tagFile service tags in place of those that the configuration names
  * @throws CommandError (2) with every problem of every file, when there is an error among them
  */
-export function loadPolicy(file: string, files: FileSource = inputFiles): LoadedConfiguration {
-  const result = loadConfiguration(file, files);
+export function loadPolicy(
+  file: string,
+  files: FileSource = inputFiles,
+  tagFile?: string,
+): LoadedConfiguration {
+  const result = loadConfiguration(file, files, tagFile);
   if (!result.ok) {
     throw new CommandError(ExitCode.Usage, result.problems.map(formatProblem).join('\n'));
   }

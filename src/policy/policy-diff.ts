@@ -2,28 +2,22 @@
  * Semantic diff: the traffic of a NIC about which two policies give different verdicts, and the rules that decide. What
  * only looks different (order, names, one rule for two) is no difference.
  *
- * The traffic is what reaches the rules: to and from the addresses of the NIC, and inbound to groups (multicast) where it
- * is alone on its wire. An address that the NIC has in one policy only is denied by the other.
+ * The traffic is what reaches the rules: to and from the addresses that the NIC has in both policies, and inbound to
+ * groups (multicast) where it is alone on its wire.
  */
 import {
   type AddressSet,
   ANY_ADDRESS,
-  areEqual,
+  intersect,
   isEmpty,
   subtract,
   union,
 } from '../engine/address-set.ts';
-import {
-  type NicPolicy,
-  type Policy,
-  type PolicyRule,
-  printedRuleName,
-  RuleKind,
-} from '../engine/policy.ts';
-import { Access, ANY_PROTOCOL } from '../engine/rule.ts';
+import { type NicPolicy, type Policy, printedRuleName } from '../engine/policy.ts';
+import { Access } from '../engine/rule.ts';
 import { setOf } from './address.ts';
 import { nameKey } from './names.ts';
-import { Chains, type ChainRule } from './regions/chains.ts';
+import { Chains } from './regions/chains.ts';
 import { Difference } from './regions/difference.ts';
 import { isIpv4, type Region, regionOf, serviceKey } from './regions/region.ts';
 import { type Family, Space } from './regions/space.ts';
@@ -36,8 +30,6 @@ export interface Decision {
   /** Group of the rule; `platform` for a platform rule. */
   readonly networkSecurityGroup: string | undefined;
   readonly priority: number | undefined;
-  /** True when the NIC does not have the address. */
-  readonly isAddressUnknown: boolean;
 }
 
 export interface Change extends Region {
@@ -48,8 +40,11 @@ export interface Change extends Region {
 
 export interface NicDiff {
   readonly name: string;
-  /** Of both policies, inbound and outbound: where a change is about all of them. */
+  /** What the changes are about: the addresses of both policies, inbound and outbound. */
   readonly addresses: readonly [AddressSet, AddressSet];
+  /** Addresses of only one policy; nothing else is said of them. */
+  readonly addedAddresses: AddressSet;
+  readonly removedAddresses: AddressSet;
   /** Disjoint; newly allowed traffic first, then by direction and priority. */
   readonly changes: readonly Change[];
 }
@@ -58,7 +53,7 @@ export interface PolicyDiff {
   /** NICs of only one policy; nothing else is said of them. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
-  /** NICs of both whose traffic changes. */
+  /** NICs of both whose traffic or addresses change. */
   readonly nics: readonly NicDiff[];
 }
 
@@ -76,33 +71,12 @@ export function localAddresses(policy: Policy, nic: NicPolicy, direction: 0 | 1)
   return direction === 0 && isAlone ? union([nic.addresses, GROUPS]) : nic.addresses;
 }
 
-const UNKNOWN_ADDRESS = 'UnknownAddress';
-
-/** Stands before all other rules where a policy does not give the NIC all addresses of the other one. */
-function unknownAddressRule(direction: 0 | 1, unknown: AddressSet): ChainRule[] {
-  if (isEmpty(unknown)) return [];
-  const rule: PolicyRule = {
-    name: UNKNOWN_ADDRESS,
-    priority: 0,
-    kind: RuleKind.Platform,
-    access: Access.Deny,
-    protocol: { ipv4: ANY_PROTOCOL, ipv6: ANY_PROTOCOL },
-    source: direction === 0 ? ANY_ADDRESS : unknown,
-    sourcePorts: 'any',
-    destination: direction === 0 ? unknown : ANY_ADDRESS,
-    destinationPorts: 'any',
-    isStateful: true,
-  };
-  return [{ owner: UNKNOWN_ADDRESS, rule }];
-}
-
 /** One NIC in both policies. */
 interface NicPair {
   readonly old: NicPolicy;
   readonly new: NicPolicy;
-  /** Per direction. */
-  readonly oldLocal: readonly [AddressSet, AddressSet];
-  readonly newLocal: readonly [AddressSet, AddressSet];
+  /** The addresses of both, inbound and outbound. */
+  readonly local: readonly [AddressSet, AddressSet];
 }
 
 function pairsOf(old: Policy, current: Policy): NicPair[] {
@@ -110,26 +84,18 @@ function pairsOf(old: Policy, current: Policy): NicPair[] {
   return old.nics.flatMap((nic) => {
     const other = newNics.get(nameKey(nic.name));
     if (other === undefined) return [];
-    return [
-      {
-        old: nic,
-        new: other,
-        oldLocal: [localAddresses(old, nic, 0), localAddresses(old, nic, 1)],
-        newLocal: [localAddresses(current, other, 0), localAddresses(current, other, 1)],
-      },
-    ];
+    const local = (direction: 0 | 1): AddressSet =>
+      intersect(localAddresses(old, nic, direction), localAddresses(current, other, direction));
+    return [{ old: nic, new: other, local: [local(0), local(1)] as const }];
   });
 }
 
-/** NICs with the same chains are compared together, unless their own addresses change. */
+/** NICs with the same chains are compared together. */
 function groupsOf(pairs: readonly NicPair[]): NicPair[][] {
   const groups = new Map<string, NicPair[]>();
   for (const pair of pairs) {
-    const isSame = DIRECTIONS.every((direction) =>
-      areEqual(pair.oldLocal[direction], pair.newLocal[direction]),
-    );
     const chains = [pair.old, pair.new].map(({ inbound, outbound }) => [inbound, outbound]);
-    const key = `${isSame ? '' : pair.old.name} ${JSON.stringify(chains)}`;
+    const key = JSON.stringify(chains);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [pair]);
     else group.push(pair);
@@ -139,23 +105,11 @@ function groupsOf(pairs: readonly NicPair[]): NicPair[][] {
 
 function decisionOf(chains: Chains, decision: number): Decision {
   const rule = chains.rules[decision];
-  const access = chains.accessOf(decision) === Access.Allow ? 'Allow' : 'Deny';
-  const owner = chains.owners[decision];
-  if (rule === undefined || owner === UNKNOWN_ADDRESS) {
-    return {
-      access,
-      ruleName: undefined,
-      networkSecurityGroup: undefined,
-      priority: undefined,
-      isAddressUnknown: rule !== undefined,
-    };
-  }
   return {
-    access,
-    ruleName: printedRuleName(rule),
-    networkSecurityGroup: owner,
-    priority: rule.priority,
-    isAddressUnknown: false,
+    access: chains.accessOf(decision) === Access.Allow ? 'Allow' : 'Deny',
+    ruleName: rule === undefined ? undefined : printedRuleName(rule),
+    networkSecurityGroup: chains.owners[decision],
+    priority: rule?.priority,
   };
 }
 
@@ -188,15 +142,11 @@ function changesOf(
 ): Change[][] {
   const [first] = group;
   if (first === undefined) return [];
-  const locals = group.map((pair) => union([pair.oldLocal[direction], pair.newLocal[direction]]));
+  const locals = group.map((pair) => pair.local[direction]);
   const local = union(locals);
   const chains = new Chains();
-  for (const [index, nic] of [first.old, first.new].entries()) {
-    const own = group.map((pair) => (index === 0 ? pair.oldLocal : pair.newLocal)[direction]);
-    const unknown = unknownAddressRule(direction, subtract(local, union(own)));
-    const policy = index === 0 ? policies[0] : policies[1];
-    chains.add(policy, direction === 0 ? nic.inbound : nic.outbound, unknown);
-  }
+  chains.add(policies[0], direction === 0 ? first.old.inbound : first.old.outbound);
+  chains.add(policies[1], direction === 0 ? first.new.inbound : first.new.outbound);
   const byFamily = FAMILIES.map((family) => {
     const space = new Space(chains.rules, { direction, family, local });
     return { family, space, difference: new Difference(chains, space) };
@@ -221,14 +171,22 @@ function changesOf(
   );
 }
 
-/** True when the change lets more through. */
-export function isWidening(change: Change): boolean {
+function isAllowing(change: Change): boolean {
   return change.after.access === 'Allow';
+}
+
+/**
+ * True when the diff lets more through. A NIC or an address that is new does: its traffic was nobody's before, and
+ * dropped.
+ */
+export function isWidening({ added, nics }: PolicyDiff): boolean {
+  if (added.length > 0) return true;
+  return nics.some((nic) => !isEmpty(nic.addedAddresses) || nic.changes.some(isAllowing));
 }
 
 function byImportance(a: Change, b: Change): number {
   return (
-    Number(isWidening(b)) - Number(isWidening(a)) ||
+    Number(isAllowing(b)) - Number(isAllowing(a)) ||
     a.direction - b.direction ||
     (a.after.priority ?? 0) - (b.after.priority ?? 0) ||
     (a.before.priority ?? 0) - (b.before.priority ?? 0)
@@ -264,18 +222,23 @@ export function diffPolicies(
   return {
     added: missingFrom(current, old),
     removed: missingFrom(old, current),
-    nics: pairs.flatMap((pair) => {
-      const found = changes.get(pair) ?? [];
-      if (found.length === 0) return [];
-      const addresses = (direction: 0 | 1): AddressSet =>
-        union([pair.oldLocal[direction], pair.newLocal[direction]]);
-      return [
-        {
+    nics: pairs
+      .map((pair): NicDiff => {
+        const [before, after] = [
+          localAddresses(old, pair.old, 1),
+          localAddresses(current, pair.new, 1),
+        ];
+        return {
           name: pair.new.name,
-          addresses: [addresses(0), addresses(1)] as const,
-          changes: found.toSorted(byImportance),
-        },
-      ];
-    }),
+          addresses: pair.local,
+          addedAddresses: subtract(after, before),
+          removedAddresses: subtract(before, after),
+          changes: (changes.get(pair) ?? []).toSorted(byImportance),
+        };
+      })
+      .filter(
+        ({ addedAddresses, removedAddresses, changes: found }) =>
+          found.length > 0 || !isEmpty(addedAddresses) || !isEmpty(removedAddresses),
+      ),
   };
 }

@@ -40,5 +40,8 @@ export function diffServiceTags(old: ServiceTagFile, current: ServiceTagFile): S
     return [{ name, kind, gained, lost }];
   });
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, changes: changes.toSorted((a, b) => (nameKey(a.name) < nameKey(b.name) ? -1 : 1)) };
+  return {
+    ok: true,
+    changes: changes.toSorted((a, b) => (nameKey(a.name) < nameKey(b.name) ? -1 : 1)),
+  };
 }

@@ -22,31 +22,25 @@ export const NO_GROUP = -1;
 /** A group's list that no rule of matches: the packet is denied. Lists of Azure's groups end in a rule for everything. */
 export const NO_MATCH = -2;
 
-/** A rule of a chain and the group it is in; `platform` for a platform rule. */
-export interface ChainRule {
-  readonly owner: string;
-  readonly rule: PolicyRule;
-}
-
 export class Chains {
   readonly rules: PolicyRule[] = [];
+  /** Per rule the group it is in; `platform` for a platform rule. */
   readonly owners: string[] = [];
   /** Per rule: three times the chain, plus the step. */
   readonly slotOf: number[] = [];
   /** Per slot whether there is a list: a stage without one allows. */
   readonly hasList: boolean[] = [];
 
-  /**
-   * Adds the chain of a NIC.
-   * @param first a rule that is asked before the platform's
-   */
-  add(policy: Policy, chain: StageChain, first: readonly ChainRule[] = []): void {
-    for (const [step, index] of [chain.platform, ...chain.stages].entries()) {
-      const slot = this.hasList.length;
-      if (step === 0) for (const { rule, owner } of first) this.#push(rule, owner, slot);
+  /** Adds the chain of a NIC. */
+  add(policy: Policy, chain: StageChain): void {
+    for (const index of [chain.platform, ...chain.stages]) {
       const list = index === NO_RULE_LIST ? undefined : policy.ruleLists[index];
-      this.hasList.push(list !== undefined);
-      for (const rule of list?.rules ?? []) this.#push(rule, list?.owner ?? '', slot);
+      const slot = this.hasList.push(list !== undefined) - 1;
+      for (const rule of list?.rules ?? []) {
+        this.rules.push(rule);
+        this.owners.push(list?.owner ?? '');
+        this.slotOf.push(slot);
+      }
     }
   }
 
@@ -59,12 +53,6 @@ export class Chains {
   accessOf(decision: number): Access {
     if (decision === NO_GROUP) return Access.Allow;
     return this.rules[decision]?.access ?? Access.Deny;
-  }
-
-  #push(rule: PolicyRule, owner: string, slot: number): void {
-    this.rules.push(rule);
-    this.owners.push(owner);
-    this.slotOf.push(slot);
   }
 }
 

@@ -76,29 +76,37 @@ const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
   [58, 'Icmpv6'],
 ]);
 
-function protocolName(number: number): string {
-  return PROTOCOL_NAMES.get(number) ?? String(number);
+/** `*`, or protocols by name and the others by number, as ranges. */
+export function protocolTexts(protocols: readonly Interval<number>[]): string[] {
+  const texts: string[] = [];
+  for (const [low, high] of protocols) {
+    if (low === 0 && high === PROTOCOL_MAX) return ['*'];
+    let from = low;
+    for (let number = low; number <= high + 1; number++) {
+      const name = PROTOCOL_NAMES.get(number);
+      if (number <= high && name === undefined) continue;
+      if (number > from) texts.push(from === number - 1 ? String(from) : `${from}-${number - 1}`);
+      if (number <= high && name !== undefined) texts.push(name);
+      from = number + 1;
+    }
+  }
+  return texts;
 }
 
-/** `*`, `Tcp`, `0-5`; where nearly all are meant, `* but Tcp,Udp`. */
+/** The same for people: where nearly all are meant, `* but Tcp,Udp`. */
 export function formatProtocols(protocols: readonly Interval<number>[]): string {
-  const count = protocols.reduce((sum, [low, high]) => sum + high - low + 1, 0);
-  const isIn = (number: number): boolean =>
-    protocols.some(([low, high]) => low <= number && number <= high);
-  if (count === PROTOCOL_MAX + 1) return '*';
-  if (count > PROTOCOL_MAX - PROTOCOL_NAMES.size) {
-    const missing = Array.from({ length: PROTOCOL_MAX + 1 }, (_, number) => number);
-    return `* but ${missing
-      .filter((number) => !isIn(number))
-      .map(protocolName)
-      .join(',')}`;
+  const missing: Interval<number>[] = [];
+  let next = 0;
+  for (const [low, high] of protocols) {
+    if (low > next) missing.push([next, low - 1]);
+    next = high + 1;
   }
-  return protocols
-    .flatMap(([low, high]): string[] => {
-      if (high - low > PROTOCOL_NAMES.size) return [`${low}-${high}`];
-      return Array.from({ length: high - low + 1 }, (_, step) => protocolName(low + step));
-    })
-    .join(',');
+  if (next <= PROTOCOL_MAX) missing.push([next, PROTOCOL_MAX]);
+  const texts = protocolTexts(protocols);
+  const exceptions = protocolTexts(missing);
+  return exceptions.length > 0 && exceptions.length < texts.length
+    ? `* but ${exceptions.join(',')}`
+    : texts.join(',');
 }
 
 /** `*`, or ports and ranges as Azure writes them. */
@@ -107,18 +115,21 @@ export function portTexts(ports: Region['localPorts']): string[] {
   return ports.map(({ low, high }) => (low === high ? String(low) : `${low}-${high}`));
 }
 
-/** Prefixes, single addresses without a mask, and ranges where a range is shorter than its prefixes. */
+/** One address without a mask, a prefix, or a range where one prefix is not enough. */
+function rangeText<T extends number | bigint>(
+  [low, high]: Interval<T>,
+  prefixes: readonly string[],
+  format: (address: T) => string,
+): string {
+  if (low === high) return format(low);
+  const [only = ''] = prefixes;
+  return prefixes.length === 1 ? only : `${format(low)}-${format(high)}`;
+}
+
+/** Addresses, prefixes and ranges, IPv4 first, in order. */
 export function addressTexts({ ipv4, ipv6 }: AddressSet): string[] {
-  const text = <T extends number | bigint>(
-    [low, high]: Interval<T>,
-    prefixes: readonly string[],
-    format: (address: T) => string,
-  ): string[] => {
-    if (low === high) return [format(low)];
-    return prefixes.length > 1 ? [`${format(low)}-${format(high)}`] : [...prefixes];
-  };
   return [
-    ...ipv4.flatMap((range) => text(range, prefixesOfRange(range), formatIpv4)),
-    ...ipv6.flatMap((range) => text(range, prefixesOfRange(range), formatIpv6)),
+    ...ipv4.map((range) => rangeText(range, prefixesOfRange(range), formatIpv4)),
+    ...ipv6.map((range) => rangeText(range, prefixesOfRange(range), formatIpv6)),
   ];
 }

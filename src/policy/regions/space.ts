@@ -72,6 +72,24 @@ export interface Level {
   readonly classesIn: (ranges: readonly Range[]) => Int32Array;
 }
 
+/** The numbers, other than -1, of the pieces that have a point in sorted intervals; ascending. */
+function numbersIn<T extends number | bigint>(
+  within: readonly Interval<T>[],
+  starts: readonly T[],
+  numberOf: (piece: number) => number,
+): Int32Array {
+  const found = new Set<number>();
+  let at = 0;
+  for (const [piece, start] of starts.entries()) {
+    const next = starts[piece + 1];
+    for (let range = within[at]; range !== undefined && range[1] < start; range = within[at]) at++;
+    const low = within[at]?.[0];
+    const isIn = low !== undefined && (next === undefined || low < next);
+    if (isIn && numberOf(piece) >= 0) found.add(numberOf(piece));
+  }
+  return Int32Array.from(found).toSorted();
+}
+
 function makeLevel<T extends number | bigint>(
   field: Field,
   lists: readonly (readonly Interval<T>[])[],
@@ -104,20 +122,6 @@ function makeLevel<T extends number | bigint>(
     }
     return found;
   };
-  const classesIn = (within: readonly Interval<T>[]): Int32Array => {
-    const found = new Set<number>();
-    let at = 0;
-    for (const [piece, start] of starts.entries()) {
-      const next = starts[piece + 1];
-      for (let range = within[at]; range !== undefined && range[1] < start; range = within[at])
-        at++;
-      const low = within[at]?.[0];
-      const isIn = low !== undefined && (next === undefined || low < next);
-      const number = numberOf[classOf[piece] ?? -1] ?? -1;
-      if (isIn && number >= 0) found.add(number);
-    }
-    return Int32Array.from(found).toSorted();
-  };
   const classes = sets.map((set) => Int32Array.from(set));
   return {
     field,
@@ -130,7 +134,12 @@ function makeLevel<T extends number | bigint>(
       return bytes;
     }),
     ranges: ranges as Level['ranges'],
-    classesIn: classesIn as Level['classesIn'],
+    classesIn: ((within: readonly Interval<T>[]) =>
+      numbersIn(
+        within,
+        starts,
+        (piece) => numberOf[classOf[piece] ?? -1] ?? -1,
+      )) as Level['classesIn'],
   };
 }
 
