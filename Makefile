@@ -5,7 +5,8 @@ export PATH := $(CURDIR)/.node/bin:$(PATH):/usr/sbin:/sbin
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint test test-node demo bench bench-setup bench-inline bench-matcher bench-memory bench-pauses bench-report check deb deb-test hostile bench-diff
+# Every target is a word to type, none a file: those that `make help` lists.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -65,5 +66,8 @@ deb: setup ## a Debian package of what is committed
 
 deb-test: ## install, run, upgrade, remove and purge that package in a clean Debian root (as root; needs debootstrap)
 	@packaging/test-deb $$(ls -t nsgd_*.deb | head -n 1)
+
+audit: setup ## known weaknesses of the packages that are installed with nsgd, and their list (nsgd.cdx.json)
+	@scripts/audit
 
 check: lint test ## lint and test: what has to pass before a commit

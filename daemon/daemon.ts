@@ -8,7 +8,11 @@ import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
 import type { Configuration } from '../src/policy/configuration.ts';
-import { type LoadedConfiguration, loadConfiguration } from '../src/policy/load.ts';
+import {
+  type FileSource,
+  type LoadedConfiguration,
+  loadConfiguration,
+} from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { restartProblems } from './restart-problems.ts';
@@ -41,6 +45,8 @@ export interface DaemonParts {
   readonly log: Logger;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
+  /** Where a reload reads from. */
+  readonly files: FileSource;
   readonly serviceManager: ServiceManager;
   /** Where to keep what outlives a restart, unless the configuration says; undefined for the runtime directory. */
   readonly stateDirectory: string | undefined;
@@ -55,9 +61,10 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly wires: readonly WireRuntime[];
   readonly #log: Logger;
   readonly #clock: () => number;
+  readonly #files: FileSource;
   readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
-  readonly #control: ControlServer;
+  readonly #controls: readonly ControlServer[];
   readonly #pages: MetricsPages;
   readonly #stateDirectory: string;
   /** What an earlier run left, by wire. */
@@ -78,6 +85,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     const { configuration, policy } = loaded;
     this.#log = parts.log;
     this.#clock = parts.clock;
+    this.#files = parts.files;
     this.#serviceManager = parts.serviceManager;
     this.#configuration = configuration;
     this.#policy = policy;
@@ -126,7 +134,9 @@ export class Daemon implements ControlHandler, MetricsSource {
       });
     });
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
-    this.#control = new ControlServer(configuration.controlSocket, this, this.#pages);
+    this.#controls = configuration.controlSockets.map(
+      (socket) => new ControlServer(socket, this, this.#pages),
+    );
   }
 
   get rulesHash(): string {
@@ -135,15 +145,18 @@ export class Daemon implements ControlHandler, MetricsSource {
 
   /** Puts the first policy in force, starts the data planes, then opens the sockets. */
   async start(): Promise<void> {
-    const { metrics, controlSocket } = this.#configuration;
+    const { metrics } = this.#configuration;
     const prepared = this.#prepare(this.#policy);
     await this.#enforce(prepared);
     for (const wire of this.wires) {
       this.#restoreFlows(wire);
       wire.start();
     }
-    await this.#control.listen();
-    this.#log.info({ socket: controlSocket }, 'control socket');
+    for (const control of this.#controls) {
+      // oxlint-disable-next-line no-await-in-loop -- the order of the log
+      await control.listen();
+      this.#log.info(control.socket, 'control socket');
+    }
     if (metrics !== undefined) {
       this.#metricsServer = await serveMetrics(this.#pages, metrics);
       this.#log.info({ address: this.#metricsServer.address() }, 'metrics');
@@ -155,7 +168,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     if (this.#isStopping) return;
     this.#isStopping = true;
     await this.#reloading;
-    await this.#control.close();
+    await Promise.all(this.#controls.map((control) => control.close()));
     const server = this.#metricsServer;
     if (server !== undefined) {
       server.closeAllConnections();
@@ -245,7 +258,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   async #reload(): Promise<ReloadResult> {
-    const loaded = loadConfiguration(this.#configuration.file);
+    const loaded = loadConfiguration(this.#configuration.file, this.#files);
     const problems: Problem[] = loaded.ok
       ? [...loaded.warnings, ...restartProblems(this.#configuration, loaded.configuration)]
       : [...loaded.problems];

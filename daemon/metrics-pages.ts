@@ -9,6 +9,8 @@ import type { Registry } from 'prom-client';
 const SCRAPE_CACHE_MS = 200;
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** How often Node looks for connections that are late. */
+const CHECK_INTERVAL_MS = 1_000;
 
 export interface Readiness {
   readonly isReady: boolean;
@@ -94,7 +96,10 @@ async function answerOnly(
 
 /** Serves the pages on TCP. @returns the listening server */
 export async function serveMetrics(pages: MetricsPages, listen: ListenAddress): Promise<Server> {
-  const server = createServer((request, response) => void answerOnly(pages, request, response));
+  const server = createServer(
+    { connectionsCheckingInterval: CHECK_INTERVAL_MS },
+    (request, response) => void answerOnly(pages, request, response),
+  );
   server.maxConnections = MAX_CONNECTIONS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;

@@ -13,7 +13,7 @@ const FIXED_SETTINGS: readonly (readonly [
   ['wires', ({ wires }) => wires],
   ['flowTable', (configuration) => configuration.flowTable],
   ['metrics', (configuration) => configuration.metrics ?? 'off'],
-  ['control.socket', (configuration) => configuration.controlSocket],
+  ['control', (configuration) => configuration.controlSockets],
   ['runtimeDirectory', (configuration) => configuration.runtimeDirectory],
   ['stateDirectory', (configuration) => configuration.stateDirectory],
 ];

@@ -21,6 +21,7 @@ export async function askDaemon(
 ): Promise<Record<string, unknown>> {
   const { status, body: text } = await callControl(socket, { method, target, body });
   const answer = JSON.parse(text) as Record<string, unknown>;
+  if (status === 403) throw new CommandError(ExitCode.PermissionDenied, String(answer['error']));
   if (status === 400) throw new CommandError(ExitCode.Usage, String(answer['error']));
   if (status >= 500)
     throw new CommandError(ExitCode.Failed, `the daemon failed: ${String(answer['error'])}`);

@@ -3,16 +3,18 @@
  */
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
-import { diskFiles } from '../../src/policy/load.ts';
+import { diskFiles, type FileSource } from '../../src/policy/load.ts';
 import type { Daemon } from '../daemon.ts';
 import { ownMissingCapabilities } from '../capabilities.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { createLog } from '../log.ts';
 import { ServiceManager } from '../service-manager.ts';
+import { trustedFiles } from '../trusted-files.ts';
 import { loadPolicy } from './load-policy.ts';
 
 interface RunOptions {
   readonly config: string;
+  readonly insecureConfig?: boolean;
 }
 
 /** What ends a start: the message is for the operator, the code for the service manager. */
@@ -31,7 +33,8 @@ async function start(
   options: RunOptions,
   serviceManager: ServiceManager,
 ): Promise<{ daemon: Daemon; log: Logger }> {
-  const loaded = loadPolicy(options.config, diskFiles);
+  const files: FileSource = options.insecureConfig === true ? diskFiles : trustedFiles;
+  const loaded = loadPolicy(options.config, files);
   const { logLevel, wires } = loaded.configuration;
   if (wires.length === 0) {
     throw new CommandError(
@@ -55,6 +58,7 @@ async function start(
     const daemon = new Daemon(loaded, {
       log,
       clock: () => performance.now(),
+      files,
       serviceManager,
       stateDirectory,
     });
@@ -104,6 +108,7 @@ export function addRunCommand(program: Command): void {
     .command('run')
     .description('the daemon, in the foreground')
     .requiredOption('-c, --config <file>', 'configuration')
+    .option('--insecure-config', 'read the configuration also where others could have changed it')
     .action(async (options: RunOptions) => {
       await run(options);
       process.exitCode = ExitCode.Ok;

@@ -1,5 +1,6 @@
 /**
- * Control socket: HTTP on a unix socket, mode 0660, so that membership of the socket's group is the permission.
+ * Control socket: HTTP on a unix socket, mode 0660, so that membership of the socket's group is the permission. There may
+ * be a second one that takes no orders, for those who only watch.
  *
  *   GET  /v1/status           how the daemon is
  *   GET  /v1/rules            hit counts of every rule
@@ -8,9 +9,10 @@
  *   POST /v1/reload           reads the configuration again
  *   GET  /metrics, /-/healthy, /-/ready   as on the metrics port
  */
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Problem } from '../../src/policy/problem.ts';
+import type { ControlSocket } from '../../src/policy/settings.ts';
 import type { MetricsPages } from '../metrics-pages.ts';
 import type { RuleChange } from '../rule-changes.ts';
 
@@ -19,8 +21,12 @@ export const CONTROL_SCHEMA = 1;
 
 const SOCKET_MODE = 0o660;
 const UMASK_FOR_SOCKET = 0o117;
+/** Until the socket has its group. */
+const UMASK_FOR_OWNER = 0o177;
 const MAX_CONNECTIONS = 16;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** How often Node looks for connections that are late; its own 30 s would let a slow client hold a place as long. */
+const CHECK_INTERVAL_MS = 1_000;
 const MAX_BODY_BYTES = 64 * 1024;
 /** They are kept in order while all flows are looked at. */
 const MAX_LARGEST_FLOWS = 10_000;
@@ -58,6 +64,12 @@ export interface ControlHandler {
 }
 
 class BadRequest extends Error {}
+class Forbidden extends Error {}
+
+function statusOf(error: unknown): number {
+  if (error instanceof BadRequest) return 400;
+  return error instanceof Forbidden ? 403 : 500;
+}
 
 /** The path of the control socket cannot be used; the message says what to change. */
 export class ControlSocketError extends Error {
@@ -72,6 +84,17 @@ function removeSocket(path: string): void {
     throw new ControlSocketError(`${path} is no socket; remove it, or change control.socket`);
   }
   rmSync(path);
+}
+
+/** The number of a group of this machine (group(5)). @throws ControlSocketError where there is none of that name */
+function groupIdOf(name: string): number {
+  const lines = readFileSync('/etc/group', 'utf8').split('\n');
+  const found = lines.map((line) => line.split(':')).find(([each]) => each === name);
+  const id = Number(found?.[2]);
+  if (found === undefined || !Number.isInteger(id)) {
+    throw new ControlSocketError(`there is no group ${name}; make it, or change control.group`);
+  }
+  return id;
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -90,6 +113,14 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
+function parseTarget(target: string): URL {
+  try {
+    return new URL(target, 'http://nsgd');
+  } catch {
+    throw new BadRequest('the target is no path');
+  }
+}
+
 function sendJson(response: ServerResponse, status: number, value: object): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(`${JSON.stringify({ schema: CONTROL_SCHEMA, ...value })}\n`);
@@ -103,15 +134,18 @@ function flowLimit(url: URL): number {
 
 export class ControlServer {
   readonly #server: Server;
-  readonly #path: string;
+  readonly socket: ControlSocket;
   readonly #handler: ControlHandler;
   readonly #pages: MetricsPages;
 
-  constructor(path: string, handler: ControlHandler, pages: MetricsPages) {
-    this.#path = path;
+  constructor(socket: ControlSocket, handler: ControlHandler, pages: MetricsPages) {
+    this.socket = socket;
     this.#handler = handler;
     this.#pages = pages;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = createServer(
+      { connectionsCheckingInterval: CHECK_INTERVAL_MS },
+      (request, response) => void this.#answer(request, response),
+    );
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
     this.#server.headersTimeout = REQUEST_TIMEOUT_MS;
@@ -122,18 +156,33 @@ export class ControlServer {
    * @throws ControlSocketError where something else stands at the path
    */
   async listen(): Promise<void> {
-    removeSocket(this.#path);
+    const { path, group } = this.socket;
+    const groupId = group === undefined ? undefined : groupIdOf(group);
+    removeSocket(path);
     // The mode must be right from the first instant: connect(2) asks it.
-    const umask = process.umask(UMASK_FOR_SOCKET);
+    const umask = process.umask(groupId === undefined ? UMASK_FOR_SOCKET : UMASK_FOR_OWNER);
     try {
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
-        this.#server.listen(this.#path, resolve);
+        this.#server.listen(path, resolve);
       });
     } finally {
       process.umask(umask);
     }
-    chmodSync(this.#path, SOCKET_MODE);
+    if (groupId !== undefined) this.#giveTo(groupId);
+    chmodSync(path, SOCKET_MODE);
+  }
+
+  /** @throws ControlSocketError where the process may not: it must be a member of the group, or root */
+  #giveTo(groupId: number): void {
+    const { path, group } = this.socket;
+    try {
+      chownSync(path, process.geteuid?.() ?? 0, groupId);
+    } catch (error) {
+      throw new ControlSocketError(
+        `${path} cannot be given to group ${group}: ${(error as Error).message}; make the daemon's user a member of it`,
+      );
+    }
   }
 
   async close(): Promise<void> {
@@ -149,14 +198,14 @@ export class ControlServer {
       if (await this.#pages.answer(request, response)) return;
       await this.#route(request, response);
     } catch (error) {
-      const status = error instanceof BadRequest ? 400 : 500;
+      const status = statusOf(error);
       if (response.headersSent) response.destroy();
       else sendJson(response, status, { error: (error as Error).message });
     }
   }
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://nsgd');
+    const url = parseTarget(request.url ?? '/');
     switch (`${request.method ?? ''} ${url.pathname}`) {
       case 'GET /v1/status':
         return sendJson(response, 200, { status: this.#handler.status() });
@@ -167,6 +216,7 @@ export class ControlServer {
       case 'POST /v1/verify':
         return sendJson(response, 200, { result: this.#verify(await readBody(request)) });
       case 'POST /v1/reload': {
+        if (this.socket.isReadOnly) throw new Forbidden('this socket takes no orders');
         const result = await this.#handler.reload();
         return sendJson(response, result.ok ? 200 : 422, { reload: result });
       }

@@ -32,6 +32,7 @@ import {
   logsSchema,
   metricsSchema,
   parseDuration,
+  parseEndpoint,
   runtimeDirectorySchema,
   stateDirectorySchema,
   settingsOf,
@@ -121,10 +122,12 @@ function readSettings(reader: ConfigurationReader, minutes: number | undefined):
       message,
     );
   }
+  const metrics = reader.section(metricsSchema, ['metrics']);
+  warnOfExposure(reader, metrics?.listen);
   return settingsOf({
     flowTable,
     flowLogs,
-    metrics: reader.section(metricsSchema, ['metrics']),
+    metrics,
     tcp: reader.section(tcpSchema, ['tcp']),
     link: reader.section(linkSchema, ['link']),
     control: reader.section(controlSchema, ['control']),
@@ -133,6 +136,16 @@ function readSettings(reader: ConfigurationReader, minutes: number | undefined):
     logs: reader.section(logsSchema, ['logs']),
     flowTimeoutInMinutes: minutes,
   });
+}
+
+/** The pages ask nobody who they are; they tell names of rules and how much traffic there is. */
+function warnOfExposure(reader: ConfigurationReader, listen: string | undefined): void {
+  const host = listen === undefined ? undefined : parseEndpoint(listen)?.host;
+  if (host === undefined || /^(?:127\.|::1$|localhost$)/.test(host)) return;
+  const message =
+    `/metrics is served to whoever reaches ${quote(host)}, without a question; ` +
+    'let only Prometheus reach it, or listen on 127.0.0.1';
+  reader.warning(['metrics', 'listen'], 'MetricsExposed', message);
 }
 
 /**

@@ -54,6 +54,7 @@ export const NSGD_CODES = Object.freeze({
   InvalidServiceTagFile: 'The file is no service tag file, or one of its prefixes is none.',
   InvalidValue: 'A value is of another kind, or outside its bounds.',
   InvalidYaml: 'The file is no YAML.',
+  MetricsExposed: 'The metrics are served to others than this machine.',
   MissingAddresses: 'A network interface needs addresses and has none.',
   MissingProperty: 'Something required is not there.',
   NetworkInterfaceWithoutSubnet: 'A network interface names no subnet, though there are some.',

@@ -108,6 +108,10 @@ export const linkSchema = z.strictObject({
     .describe('Forward frames to 01:80:c2:00:00:0x (STP, LLDP, pause). Default false'),
 });
 
+const groupName = z.string().refine((name) => /^[a-z_][a-z0-9_-]{0,31}$/.test(name), {
+  error: 'must be the name of a group',
+});
+
 export const controlSchema = z.strictObject({
   socket: z
     .string()
@@ -116,6 +120,21 @@ export const controlSchema = z.strictObject({
     })
     .optional()
     .describe('Path of the control socket. Default control.sock in the runtime directory'),
+  group: groupName
+    .optional()
+    .describe('Group that may give orders. Default: the group of the daemon'),
+  readOnlySocket: z
+    .string()
+    .refine(isSocketPath, {
+      error: `must be an absolute path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+    })
+    .optional()
+    .describe(
+      'Path of a second socket that answers questions and takes no orders. Default: there is none',
+    ),
+  readOnlyGroup: groupName
+    .optional()
+    .describe('Group that may ask at the second socket. Default: the group of the daemon'),
 });
 
 export const runtimeDirectorySchema = absolutePath.describe(
@@ -152,6 +171,26 @@ export interface WrittenSettings {
   readonly flowTimeoutInMinutes: number | undefined;
 }
 
+/** A socket of the daemon. Who may connect is who is in its group. */
+export interface ControlSocket {
+  readonly path: string;
+  /** Undefined: the group of the process. */
+  readonly group: string | undefined;
+  /** It answers questions and takes no orders. */
+  readonly isReadOnly: boolean;
+}
+
+function controlSockets(
+  control: z.infer<typeof controlSchema> | undefined,
+  runtimeDirectory: string,
+): ControlSocket[] {
+  const path = control?.socket ?? controlSocketIn(runtimeDirectory);
+  const first = { path, group: control?.group, isReadOnly: false };
+  const second = control?.readOnlySocket;
+  if (second === undefined) return [first];
+  return [first, { path: second, group: control?.readOnlyGroup, isReadOnly: true }];
+}
+
 /** The settings with defaults filled in. */
 export interface Settings {
   readonly flowTable: {
@@ -162,8 +201,8 @@ export interface Settings {
   /** Undefined: not served. */
   readonly metrics: Endpoint | undefined;
   readonly link: LinkPolicy;
-  /** Path of the control socket. */
-  readonly controlSocket: string;
+  /** The one that takes orders first. */
+  readonly controlSockets: readonly ControlSocket[];
   readonly runtimeDirectory: string;
   /** Undefined: the service manager's, else the runtime directory. */
   readonly stateDirectory: string | undefined;
@@ -192,7 +231,7 @@ export function settingsOf(written: WrittenSettings): Settings {
       isLinkLocalForwarded: written.link?.forwardLinkLocal ?? false,
       isTcpPickupLoose: written.tcp?.pickup === 'loose',
     },
-    controlSocket: written.control?.socket ?? controlSocketIn(runtimeDirectory),
+    controlSockets: controlSockets(written.control, runtimeDirectory),
     runtimeDirectory,
     stateDirectory: written.stateDirectory,
     flowLogs:

@@ -3,10 +3,19 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { missingCapabilities, ownMissingCapabilities } from '../../daemon/capabilities.ts';
 import { compiled } from '../helpers/compiled.ts';
@@ -81,8 +90,10 @@ describe.skipIf(!isAllowed)(
     function run(
       path: string,
       environment: Readonly<Record<string, string>> = {},
+      options: readonly string[] = [],
     ): { child: ChildProcess; stderr: () => string } {
-      const child = spawn(process.execPath, [compiled('daemon/main.ts'), 'run', '--config', path], {
+      const command = [compiled('daemon/main.ts'), 'run', '--config', path, ...options];
+      const child = spawn(process.execPath, command, {
         stdio: ['ignore', 'ignore', 'pipe'],
         env: { ...process.env, ...environment },
       });
@@ -133,6 +144,40 @@ describe.skipIf(!isAllowed)(
       child.kill('SIGTERM');
       expect(await exitCode(child)).toBe(0);
       expect(stderr()).toMatch(/"reloaded"[^]*"stopping"[^]*"wire":"w","state":"stopped"/);
+    });
+
+    test('a configuration that others could have changed is refused, unless that is wanted', async () => {
+      configuration();
+      chmodSync(join(folder, 'nsgd.json'), 0o666);
+      const refused = nsgd(['run', '--config', join(folder, 'nsgd.json')]);
+      expect(refused.status).toBe(2);
+      expect(refused.stderr).toContain('others may write to it (mode 0666); chmod go-w it');
+      const insecure = run(join(folder, 'nsgd.json'), {}, ['--insecure-config']);
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      insecure.child.kill('SIGTERM');
+      expect(await exitCode(insecure.child)).toBe(0);
+    });
+
+    test('nor does a reload read what others could have changed', async () => {
+      const { child } = run(configuration());
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      chmodSync(join(folder, 'nsgd.json'), 0o666);
+      const refused = nsgd(['reload', '--socket', socket()]);
+      expect(refused.status).toBe(2);
+      expect(refused.stderr).toContain('others may write to it (mode 0666); chmod go-w it');
+      child.kill('SIGTERM');
+      expect(await exitCode(child)).toBe(0);
+    });
+
+    test('SIGUSR1 opens no inspector in the control process', async () => {
+      const { child, stderr } = run(configuration());
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      child.kill('SIGUSR1');
+      await sleep(300);
+      expect(status()).not.toBe(3);
+      expect(stderr()).not.toContain('Debugger');
+      child.kill('SIGTERM');
+      expect(await exitCode(child)).toBe(0);
     });
 
     test('systemd hears that it is ready, lives, reloads and stops', async () => {

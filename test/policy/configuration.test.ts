@@ -451,6 +451,13 @@ describe('settings', () => {
       ],
     ],
     [
+      'metrics for everybody',
+      'metrics: { listen: ^"0.0.0.0:9469" }',
+      [
+        'MetricsExposed: warning: /metrics is served to whoever reaches "0.0.0.0", without a question; let only Prometheus reach it, or listen on 127.0.0.1',
+      ],
+    ],
+    [
       'a reserved tag',
       'serviceTags: { custom: { ^internet: [192.0.2.0/24] } }',
       ['ReservedServiceTagName: "internet" is one of Azure\'s own tags and cannot be redefined'],
@@ -521,7 +528,7 @@ describe('settings', () => {
         isTcpPickupLoose: false,
       },
       runtimeDirectory: '/run/nsgd',
-      controlSocket: '/run/nsgd/control.sock',
+      controlSockets: [{ path: '/run/nsgd/control.sock', group: undefined, isReadOnly: false }],
       flowLogs: undefined,
       logLevel: 'info',
       platform: { profile: 'azure', hasDefaultRoute: false, subscription: undefined },
@@ -545,7 +552,7 @@ networkInterfaces:
 `);
     expect(configuration).toMatchObject({
       link: { isUnknownEtherTypePassed: true, isLinkLocalForwarded: true, isTcpPickupLoose: true },
-      controlSocket: '/tmp/nsgd/control.sock',
+      controlSockets: [{ path: '/tmp/nsgd/control.sock', group: undefined, isReadOnly: false }],
       logLevel: 'debug',
       wires: [{ name: 'wire0', outside: 'eth0', inside: 'eth1', mode: 'inline', backend: 'auto' }],
       networkInterfaces: [

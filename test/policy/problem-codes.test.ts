@@ -195,6 +195,7 @@ ${ruleText({ ...noSource, sourceApplicationSecurityGroups: '[§asg1, asg2]' }).r
   ],
   ['FileNotReadable', '§'],
   ['FileTooLarge', `§${'#'.repeat(33 * 1024 * 1024)}`],
+  configuration('MetricsExposed', 'metrics: { listen: §"[::]:9469" }'),
   configuration('FlowLogsNotWritten', '§flowLogs: { format: nsg-v2, directory: /var/log/nsgd }'),
   configuration(
     'IneffectiveSetting',
