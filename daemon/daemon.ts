@@ -15,6 +15,7 @@ import {
 } from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
+import { EventHub, type EventListener } from './events/hub.ts';
 import { restartProblems } from './restart-problems.ts';
 import { formatRuleChange, ruleChanges } from './rule-changes.ts';
 import type { MetricsSource } from './metrics-readers.ts';
@@ -64,6 +65,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #files: FileSource;
   readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
+  readonly #events: EventHub;
   readonly #controls: readonly ControlServer[];
   readonly #pages: MetricsPages;
   readonly #stateDirectory: string;
@@ -126,6 +128,9 @@ export class Daemon implements ControlHandler, MetricsSource {
         },
         segments,
       );
+      supervisor.on('state', (state, detail) =>
+        this.#events.dataPlane({ wire: wire.name, state, detail }),
+      );
       return new WireRuntime(wire, {
         segments,
         supervisor,
@@ -133,6 +138,7 @@ export class Daemon implements ControlHandler, MetricsSource {
         log: this.#log,
       });
     });
+    this.#events = new EventHub(this.wires);
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
     this.#controls = configuration.controlSockets.map(
       (socket) => new ControlServer(socket, this, this.#pages),
@@ -148,6 +154,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     const { metrics } = this.#configuration;
     const prepared = this.#prepare(this.#policy);
     await this.#enforce(prepared);
+    this.#events.start();
     for (const wire of this.wires) {
       this.#restoreFlows(wire);
       wire.start();
@@ -168,6 +175,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     if (this.#isStopping) return;
     this.#isStopping = true;
     await this.#reloading;
+    await this.#events.stop();
     await Promise.all(this.#controls.map((control) => control.close()));
     const server = this.#metricsServer;
     if (server !== undefined) {
@@ -204,6 +212,11 @@ export class Daemon implements ControlHandler, MetricsSource {
 
   flows(limit: number, isLargest: boolean): Iterable<unknown> {
     return isLargest ? largestFlows(this.wires, limit) : flowStatuses(this.wires, limit);
+  }
+
+  watch(listener: EventListener): () => void {
+    this.#events.add(listener);
+    return () => this.#events.remove(listener);
   }
 
   verify(request: unknown): unknown {
@@ -291,6 +304,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     const logged = changes.slice(0, CHANGES_LOGGED).map(formatRuleChange);
     const suppressed = changes.length - logged.length;
     this.#log.info({ generation: this.#generation, rules: logged, suppressed }, 'reloaded');
+    this.#tellReload(true, problems.length, changes.length);
     return { ok: true, generation: this.#generation, problems, changes };
   }
 
@@ -301,7 +315,12 @@ export class Daemon implements ControlHandler, MetricsSource {
       { problems: problems.map(formatProblem) },
       'not reloaded: the configuration has errors; the policy before it stays in force',
     );
+    this.#tellReload(false, problems.length, 0);
     return { ok: false, generation: this.#generation, problems, changes: [] };
+  }
+
+  #tellReload(isSuccessful: boolean, problems: number, changes: number): void {
+    this.#events.reloaded({ isSuccessful, generation: this.#generation, changes, problems });
   }
 
   #setLogLevel(level: string): void {

@@ -5,6 +5,7 @@ import { HISTOGRAM_BUCKETS } from '../src/engine/counters.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { type ProcessUsage, processUsage } from './process-usage.ts';
+import { type EventCounts, eventCounts } from './status.ts';
 import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
 
 /** What the metrics are read from. */
@@ -171,6 +172,18 @@ export function batchHistogram(
 /** Without the digits that a product of floating-point numbers has and its factors have not. */
 function formatBound(bound: number): string {
   return String(Number(bound.toPrecision(6)));
+}
+
+/** Each kind of flow event. */
+export function* perEvent(
+  source: MetricsSource,
+  value: (counts: EventCounts) => number,
+): Iterable<Sample> {
+  for (const wire of source.wires) {
+    for (const counts of eventCounts(wire)) {
+      yield [{ wire: wire.name, event: counts.event }, value(counts)];
+    }
+  }
 }
 
 /** Wires without a data plane have no sample. */

@@ -12,6 +12,7 @@ import {
   batchHistogram,
   interfaceCounter,
   nicCounter,
+  perEvent,
   perInterface,
   perWire,
   reasons,
@@ -23,6 +24,7 @@ const MICROSECOND = 1e-6;
 const WIRE = ['wire'];
 const INTERFACE = ['wire', 'interface'];
 const REASON = ['wire', 'direction', 'reason'];
+const EVENT = ['wire', 'event'];
 const RULE = ['wire', 'network_security_group', 'direction', 'rule', 'access'];
 const NIC = ['wire', 'network_interface', 'direction', 'access'];
 
@@ -207,6 +209,27 @@ const flowMetrics: readonly MetricDefinition[] = [
   ),
   define('flow_hits_total', 'counter', 'Flow table lookups that found a flow.', WIRE, (source) =>
     perWire(source, (wire) => wire.flows.stat(FlowStat.Hits)),
+  ),
+  define(
+    'flow_events_total',
+    'counter',
+    'Events of flows that were opened or ended and of packets that were denied, told to watchers and logs.',
+    EVENT,
+    (source) => perEvent(source, ({ told }) => told),
+  ),
+  define(
+    'flow_events_lost_total',
+    'counter',
+    'Such events that were left out: the control process was late, or more packets were denied than are told.',
+    EVENT,
+    (source) => perEvent(source, ({ lost }) => lost),
+  ),
+  define(
+    'flow_events_damaged_total',
+    'counter',
+    'Such events that could not be read. Always 0, or a data plane has a fault.',
+    WIRE,
+    (source) => perWire(source, (wire) => wire.events.damaged),
   ),
   define(
     'flow_table_longest_probe',

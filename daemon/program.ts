@@ -7,6 +7,7 @@ import { addCompletionCommand } from './commands/completion.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addEffectiveCommand } from './commands/effective.ts';
 import { addFlowsCommand } from './commands/flows.ts';
+import { addMonitorCommand } from './commands/monitor.ts';
 import { addReloadCommand } from './commands/reload.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRulesCommand } from './commands/rules.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   addRulesCommand(program);
   addFlowsCommand(program);
   addTopCommand(program);
+  addMonitorCommand(program);
   addReloadCommand(program);
   addCompletionCommand(program);
   return program;

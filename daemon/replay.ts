@@ -11,6 +11,7 @@ import {
   compileImage,
   PolicyRegistry,
 } from '../src/engine/policy-image-compile.ts';
+import { FlowEvents } from '../src/engine/flow-events.ts';
 import { PolicyImage } from '../src/engine/policy-image.ts';
 import { Pipeline } from '../src/engine/pipeline.ts';
 import type { NicPolicy, Policy } from '../src/engine/policy.ts';
@@ -74,6 +75,8 @@ export class Replay {
         flows: this.flows,
         fragments: new FragmentTable(),
         counters: this.counters,
+        // Nobody reads them: what a replay shows it takes from the table and the counters.
+        events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
       },
     );
   }

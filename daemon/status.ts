@@ -3,10 +3,10 @@
  */
 import type { AddressWords } from '../src/engine/address-set.ts';
 import { type Counters, InterfaceCounter, RuleCounter } from '../src/engine/counters.ts';
+import { EVENT_KIND_NAMES } from '../src/engine/event-record.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
-import type { FlowView } from '../src/flowtable/view.ts';
 import type { MetricsSource } from './metrics-readers.ts';
 import type { Readiness } from './metrics-pages.ts';
 import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
@@ -34,6 +34,12 @@ export interface ReasonStatus {
   readonly outbound: number;
 }
 
+export interface EventCounts {
+  readonly event: string;
+  readonly told: number;
+  readonly lost: number;
+}
+
 export interface WireStatus {
   readonly name: string;
   readonly mode: string;
@@ -46,6 +52,8 @@ export interface WireStatus {
   readonly wantedGeneration: number;
   readonly activeGeneration: number;
   readonly flows: { readonly live: number; readonly limit: number };
+  /** Flow events told to watchers and logs, and those that were left out. */
+  readonly events: readonly EventCounts[];
   readonly interfaces: readonly InterfaceStatus[];
   /** Only reasons that occurred. */
   readonly reasons: readonly ReasonStatus[];
@@ -133,6 +141,13 @@ export function reasonStatuses(counters: Counters): ReasonStatus[] {
   });
 }
 
+/** By kind of event. */
+export function eventCounts({ events }: WireView): EventCounts[] {
+  return EVENT_KIND_NAMES.flatMap((event, kind) =>
+    event === '' ? [] : [{ event, told: events.written(kind), lost: events.lost(kind) }],
+  );
+}
+
 function wireStatus(wire: WireView): WireStatus {
   return {
     name: wire.name,
@@ -145,6 +160,7 @@ function wireStatus(wire: WireView): WireStatus {
     wantedGeneration: wire.page.wantedGeneration,
     activeGeneration: wire.page.activeGeneration,
     flows: { live: wire.flows.size, limit: wire.flows.maxFlows },
+    events: eventCounts(wire),
     interfaces: interfaceStatuses(wire),
     reasons: reasonStatuses(wire.counters),
   };
@@ -216,14 +232,17 @@ function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
     bytesOut: flows.bytes(flow, 1),
     packetsIn: flows.packets(flow, 0),
     bytesIn: flows.bytes(flow, 0),
-    rules: admittingRules(wire, flows, flow),
+    rules: flowRules(wire, [flows.slot0(flow), flows.slot1(flow)]),
     generation: flows.generation(flow),
   };
 }
 
-/** Rules that left the policy since are still named: their slot is kept while numbers last. */
-function admittingRules(wire: WireView, flows: FlowView, flow: FlowIndex): FlowRule[] {
-  return [flows.slot0(flow), flows.slot1(flow)].flatMap((slot) => {
+/**
+ * The rules of counter slots, `NO_SLOT` left out. Those that left the policy since are still named: their slot is kept
+ * while numbers last.
+ */
+export function flowRules(wire: CountedPolicy, slots: readonly number[]): FlowRule[] {
+  return slots.flatMap((slot) => {
     const name = slot === NO_SLOT ? undefined : wire.registry.rules.nameOf(slot);
     return name === undefined ? [] : [flowRule(name)];
   });

@@ -5,6 +5,8 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { Counters } from '../src/engine/counters.ts';
+import { FlowEventReader } from '../src/engine/flow-event-reader.ts';
+import { FlowEvents } from '../src/engine/flow-events.ts';
 import { FlowTable, type FlowTableOptions } from '../src/flowtable/table.ts';
 import { ControlPage, NO_GENERATION, Phase } from './data-plane/control-page.ts';
 import {
@@ -34,6 +36,7 @@ export class WireSegments {
   readonly paths: SegmentPaths;
   readonly page: ControlPage;
   readonly counters: Counters;
+  readonly events: FlowEventReader;
   readonly #flowBuffer: ArrayBuffer;
   readonly #flowOptions: FlowTableOptions;
   #flows: FlowTable;
@@ -42,11 +45,13 @@ export class WireSegments {
     paths: SegmentPaths,
     page: ControlPage,
     counters: Counters,
+    events: FlowEventReader,
     flows: { readonly buffer: ArrayBuffer; readonly options: FlowTableOptions },
   ) {
     this.paths = paths;
     this.page = page;
     this.counters = counters;
+    this.events = events;
     this.#flowBuffer = flows.buffer;
     this.#flowOptions = flows.options;
     this.#flows = FlowTable.create(flows.buffer, 0, flows.options);
@@ -88,7 +93,10 @@ export function createWireSegments(
   const page = ControlPage.create(Segment.create(paths.control, ControlPage.bytes).buffer);
   const counters = new Counters(Segment.create(paths.counters, Counters.bytes).buffer);
   const flows = Segment.create(paths.flows, FlowTable.bytesFor(options.maxFlows));
-  return new WireSegments(paths, page, counters, { buffer: flows.buffer, options });
+  const ring = Segment.create(paths.events, FlowEvents.bytes).buffer;
+  FlowEvents.create(ring);
+  const events = new FlowEventReader(ring);
+  return new WireSegments(paths, page, counters, events, { buffer: flows.buffer, options });
 }
 
 /**

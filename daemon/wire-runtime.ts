@@ -14,7 +14,9 @@ import { putRows } from '../src/flowtable/saved-flows.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { Wire } from '../src/policy/configuration-interfaces.ts';
 import type { Counters } from '../src/engine/counters.ts';
+import type { FlowEventReader } from '../src/engine/flow-event-reader.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
+import { NicNames } from './events/nic-names.ts';
 import { machineClocks, noteRuleNames, saveFlows, type SavedFlows } from './saved-flows.ts';
 import { publishPolicy, type PublishOutcome, type WireSegments } from './supervisor-segments.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -39,6 +41,8 @@ export class WireRuntime implements WireView {
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;
+  readonly events: FlowEventReader;
+  readonly nicNames = new NicNames();
   readonly log: Logger;
   readonly #segments: WireSegments;
   readonly #supervisor: Supervisor;
@@ -56,6 +60,7 @@ export class WireRuntime implements WireView {
     this.page = parts.segments.page;
     this.counters = parts.segments.counters;
     this.flows = parts.flows;
+    this.events = parts.segments.events;
     this.log = parts.log.child({ wire: wire.name });
     this.#logEvents();
   }
@@ -118,6 +123,7 @@ export class WireRuntime implements WireView {
     const outcome = await publishPolicy(this.#segments, compiled.buffer, generation);
     if (outcome.status !== 'rejected') {
       this.#compiled = compiled;
+      this.nicNames.update(compiled.nics);
       this.#registry = compiled.registry;
     }
     return outcome;

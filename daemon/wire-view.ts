@@ -3,10 +3,12 @@
  * mapped, and the names of the numbers in them. Metrics, `status`, `rules` and `flows` all read here.
  */
 import type { Counters } from '../src/engine/counters.ts';
+import type { FlowEventReader } from '../src/engine/flow-event-reader.ts';
 import { type PolicyRegistry, ruleSlotName } from '../src/engine/policy-image-compile.ts';
 import type { NicPolicy, PolicyRule, RuleList } from '../src/engine/policy.ts';
 import type { FlowView } from '../src/flowtable/view.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
+import type { NicNames } from './events/nic-names.ts';
 
 /** A compiled policy with the names of its counters. */
 export interface CountedPolicy {
@@ -26,8 +28,11 @@ export interface WireView extends CountedPolicy {
   readonly page: ControlPage;
   readonly counters: Counters;
   readonly flows: FlowView;
+  readonly events: FlowEventReader;
   /** Of the policy in force. */
   readonly nics: readonly NicPolicy[];
+  /** By local address. */
+  readonly nicNames: NicNames;
   /** True while a data plane runs, both links are up and it enforces the wanted policy. */
   readonly isReady: boolean;
   /** For people: `running`, `waiting for link: eth1`, `restarting`. */

@@ -4,6 +4,7 @@
 import { BATCH_FRAMES, FrameBatch } from '../../src/capture/frame.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
+import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { Reason } from '../../src/engine/reason.ts';
@@ -47,6 +48,7 @@ function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: A
       flows,
       fragments: new FragmentTable(),
       counters: new Counters(new ArrayBuffer(Counters.bytes)),
+      events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
     },
   );
   pipeline.setTime(NOW_MS);

@@ -9,6 +9,7 @@ import { ControlPage } from '../../daemon/data-plane/control-page.ts';
 import { DataPlane, loadPolicyFile } from '../../daemon/data-plane/data-plane.ts';
 import { Segment } from '../../daemon/native/segment.ts';
 import { Counters } from '../../src/engine/counters.ts';
+import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { finish } from '../../src/engine/steps.ts';
@@ -73,7 +74,13 @@ export function changePolicies(folder: string): LongestTicks {
   });
   const pipeline = new Pipeline(
     { maxFrameLength: 1522 },
-    { image: policy.image, flows, fragments: new FragmentTable(), counters },
+    {
+      image: policy.image,
+      flows,
+      fragments: new FragmentTable(),
+      counters,
+      events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
+    },
   );
   const plane = new DataPlane({
     page,

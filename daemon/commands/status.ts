@@ -41,6 +41,9 @@ function printStatus(status: DaemonStatus): void {
         String(row.kernelDrops),
       ]),
     );
+    for (const { event, told, lost } of wire.events) {
+      if (lost > 0) print(`  ${lost} ${event} events left out, ${told} told`);
+    }
     if (wire.reasons.length === 0) continue;
     print('');
     printReasons(wire.reasons);

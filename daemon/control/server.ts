@@ -5,6 +5,7 @@
  *   GET  /v1/status           how the daemon is
  *   GET  /v1/rules            hit counts of every rule
  *   GET  /v1/flows?limit=N    one JSON object per line; &sort=bytes for the largest (at most 10,000)
+ *   GET  /v1/events           a JSON line for each event as it happens, without end; see events/filter.ts for the query
  *   POST /v1/verify           a flow tuple against the policy in force
  *   POST /v1/reload           reads the configuration again
  *   GET  /metrics, /-/healthy, /-/ready   as on the metrics port
@@ -14,7 +15,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Problem } from '../../src/policy/problem.ts';
 import type { ControlSocket } from '../../src/policy/settings.ts';
 import type { MetricsPages } from '../metrics-pages.ts';
+import { EventQueryError } from '../events/filter.ts';
+import type { EventListener } from '../events/hub.ts';
 import type { RuleChange } from '../rule-changes.ts';
+import { EventWatcher } from './event-watcher.ts';
 
 /** Version of the JSON that the socket speaks. */
 export const CONTROL_SCHEMA = 1;
@@ -28,6 +32,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 /** How often Node looks for connections that are late; its own 30 s would let a slow client hold a place as long. */
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_BODY_BYTES = 64 * 1024;
+/** Readers of /v1/events, so that they leave connections to others. */
+const MAX_WATCHERS = 8;
 /** They are kept in order while all flows are looked at. */
 const MAX_LARGEST_FLOWS = 10_000;
 
@@ -45,6 +51,7 @@ const REQUESTS = [
   'GET /v1/status',
   'GET /v1/rules',
   'GET /v1/flows?limit=N&sort=bytes',
+  'GET /v1/events?type=T&rate=N',
   'POST /v1/verify',
   'POST /v1/reload',
   'GET /metrics',
@@ -58,6 +65,8 @@ export interface ControlHandler {
   rules(): unknown;
   /** At most `limit` flows, in no order or the largest. */
   flows(limit: number, isLargest: boolean): Iterable<unknown>;
+  /** Tells a listener every event from now on. @returns what ends that */
+  watch(listener: EventListener): () => void;
   /** @throws Error with a message for the operator */
   verify(request: unknown): unknown;
   reload(): Promise<ReloadResult>;
@@ -137,6 +146,7 @@ export class ControlServer {
   readonly socket: ControlSocket;
   readonly #handler: ControlHandler;
   readonly #pages: MetricsPages;
+  #watchers = 0;
 
   constructor(socket: ControlSocket, handler: ControlHandler, pages: MetricsPages) {
     this.socket = socket;
@@ -213,6 +223,8 @@ export class ControlServer {
         return sendJson(response, 200, { rules: this.#handler.rules() });
       case 'GET /v1/flows':
         return this.#sendFlows(response, this.#flows(url));
+      case 'GET /v1/events':
+        return this.#sendEvents(response, url);
       case 'POST /v1/verify':
         return sendJson(response, 200, { result: this.#verify(await readBody(request)) });
       case 'POST /v1/reload': {
@@ -244,6 +256,30 @@ export class ControlServer {
       throw new BadRequest(`with sort, limit is at most ${MAX_LARGEST_FLOWS}`);
     }
     return this.#handler.flows(limit, isLargest);
+  }
+
+  #sendEvents(response: ServerResponse, url: URL): void {
+    if (this.#watchers >= MAX_WATCHERS) {
+      return sendJson(response, 503, { error: `${MAX_WATCHERS} others watch events already` });
+    }
+    const watcher = this.#watcher(response, url);
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.flushHeaders();
+    this.#watchers++;
+    const unwatch = this.#handler.watch(watcher);
+    response.once('close', () => {
+      this.#watchers--;
+      unwatch();
+    });
+  }
+
+  #watcher(response: ServerResponse, url: URL): EventWatcher {
+    try {
+      return new EventWatcher(response, url.searchParams, () => performance.now());
+    } catch (error) {
+      if (!(error instanceof EventQueryError)) throw error;
+      throw new BadRequest(error.message, { cause: error });
+    }
   }
 
   /** A line per flow; written as fast as the client reads, so that a large table does not fill memory. */

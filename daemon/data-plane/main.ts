@@ -8,6 +8,7 @@ import '../no-inspector.ts';
 import './compiler-limits.ts';
 
 import { Counters } from '../../src/engine/counters.ts';
+import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { finish } from '../../src/engine/steps.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
@@ -84,13 +85,14 @@ function run(start: StartMessage): void {
   page.processId = process.pid;
   page.phase = Phase.Starting;
   const counters = new Counters(Segment.open(paths.counters).buffer);
+  const events = FlowEvents.attach(Segment.open(paths.events).buffer);
   const clock = monotonicClock();
   const now = Math.floor(clock() / 1000);
   const { table, recovery } = attachFlows(paths.flows, now);
   const policy = loadWantedPolicy(page, paths);
   const pipeline = new Pipeline(
     { maxFrameLength: maxFrameLength(start) },
-    { image: policy.image, flows: table, fragments: new FragmentTable(), counters },
+    { image: policy.image, flows: table, fragments: new FragmentTable(), counters, events },
   );
   if (page.looseUntilSeconds === 0) page.looseUntilSeconds = now + start.pickUpSeconds;
   pipeline.pickUpUntil(page.looseUntilSeconds * 1000);

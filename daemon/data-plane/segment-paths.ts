@@ -9,6 +9,7 @@ export interface SegmentPaths {
   readonly control: string;
   readonly counters: string;
   readonly flows: string;
+  readonly events: string;
   /** Offloads to restore when the process that switched them off was killed. */
   readonly savedOffloads: string;
   /** Names of rules by counter slot: what the slots in the flow table mean. */
@@ -26,6 +27,7 @@ export function segmentPaths(runtimeDirectory: string, wire: string): SegmentPat
     control: join(directory, 'control'),
     counters: join(directory, 'counters'),
     flows: join(directory, 'flows'),
+    events: join(directory, 'events'),
     savedOffloads: join(directory, 'offloads.json'),
     ruleNames: join(directory, 'rule-names.json'),
   };

@@ -1,7 +1,7 @@
 /**
  * Pipeline: one frame from bytes to verdict. This is the file that shows the whole path; each step is one call.
  *
- *   decode, link traffic, sanity, NIC, fragments, flow, rules, count
+ *   decode, link traffic, sanity, NIC, fragments, flow, rules, count, tell
  *
  * Nothing here allocates, throws or reads a clock; the backend calls `setTime` once per batch.
  */
@@ -15,6 +15,7 @@ import type { FlowTable } from '../flowtable/table.ts';
 import { StartKind, startKind } from '../flowtable/start.ts';
 import { isQuotePlausible, track, TrackCode } from '../flowtable/track.ts';
 import { type Counters, InterfaceCounter } from './counters.ts';
+import type { FlowEvents } from './flow-events.ts';
 import { flowOpener } from './flow-opener.ts';
 import { Evaluation, evaluate, EVALUATION_STEPS, NO_RULE } from './evaluate.ts';
 import { NO_NIC, type PolicyImage } from './policy-image.ts';
@@ -37,6 +38,8 @@ const FRAMES_IN = InterfaceCounter.FramesIn;
 const BYTES_IN = InterfaceCounter.BytesIn;
 const R = Reason;
 
+/** No rule was asked. */
+const NO_SLOTS = packSlots(NO_SLOT, NO_SLOT);
 /** Flows looked at by one `housekeep`: bounds its time to some microseconds. */
 const SWEEP_BUDGET = 64;
 
@@ -50,6 +53,7 @@ export interface PipelineParts {
   readonly flows: FlowTable;
   readonly fragments: FragmentTable;
   readonly counters: Counters;
+  readonly events: FlowEvents;
 }
 
 export class Pipeline {
@@ -69,6 +73,7 @@ export class Pipeline {
   readonly #flows: FlowTable;
   readonly #fragments: FragmentTable;
   readonly #counters: Counters;
+  readonly #events: FlowEvents;
   readonly #maxFrameLength: number;
   #image: PolicyImage;
   #seconds = 0;
@@ -80,12 +85,15 @@ export class Pipeline {
     this.#lookAhead = new LookAhead(parts.flows);
     this.#fragments = parts.fragments;
     this.#counters = parts.counters;
+    this.#events = parts.events;
     this.#maxFrameLength = options.maxFrameLength;
+    parts.flows.onRemoved = (flow, reason) => parts.events.ended(parts.flows, flow, reason);
   }
 
   /** @param milliseconds of a monotonic clock; once per batch, never per packet */
   setTime(milliseconds: number): void {
     this.#seconds = Math.floor(milliseconds / 1000);
+    this.#events.setTime(milliseconds);
   }
 
   /** Puts another policy in force, between two frames. Flows stay as they are. */
@@ -124,6 +132,7 @@ export class Pipeline {
     if (this.nic !== NO_NIC) {
       counters.addNic(this.#image.counterIndex(this.nic), direction, access, length);
     }
+    if (access === 0) this.#tellDenied(direction, reason);
     return access;
   }
 
@@ -193,7 +202,7 @@ export class Pipeline {
     }
     const reason = this.#askRules(nic, direction);
     if (reason >= FIRST_DROP || kind === STATELESS || !this.evaluation.isStateful) return reason;
-    return this.#open(direction) ? reason : R.TableFull;
+    return this.#open(direction, reason) ? reason : R.TableFull;
   }
 
   #askRules(nic: number, direction: number): number {
@@ -204,13 +213,14 @@ export class Pipeline {
   }
 
   /** @returns false when the table has no room for another flow */
-  #open(direction: number): boolean {
+  #open(direction: number, reason: number): boolean {
     const { generation } = this.#image;
     const flow = this.#flows.insert(this.#key, direction, this.#seconds, generation, this.#slots());
     if (flow === NO_FLOW) return false;
     this.flow = flow;
     this.#counters.addFlow(this.packet.protocol);
     track(this.#flows, flow, this.packet, direction, this.#seconds);
+    this.#events.opened(this.#flows, flow, this.packet, reason);
     return true;
   }
 
@@ -269,6 +279,11 @@ export class Pipeline {
     if (code === FragmentCode.Allow) return R.Fragment;
     if (code === FragmentCode.Deny) return R.FragmentDeny;
     return code === FragmentCode.Unknown ? R.FragmentUnknown : R.FragmentInvalid;
+  }
+
+  #tellDenied(direction: number, reason: number): void {
+    const slots = this.isEvaluated ? this.#slots() : NO_SLOTS;
+    this.#events.denied(this.packet, direction, reason, slots, this.#image.generation);
   }
 
   /** A hit for every stage that was reached; packet and bytes for the rule that decided. */

@@ -56,6 +56,7 @@ function sample(at: number, framesIn: number, more: Partial<Sample> = {}): Sampl
         wantedGeneration: 1,
         activeGeneration: 1,
         flows: { live: 7, limit: 100 },
+        events: [],
         interfaces: [
           { name: 'eth0', side: 'outside', isUp: true, framesIn, ...counters, ...zeros },
         ],

@@ -9,6 +9,8 @@ import {
   compileImage,
   PolicyRegistry,
 } from '../../src/engine/policy-image-compile.ts';
+import { FlowEventReader } from '../../src/engine/flow-event-reader.ts';
+import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { FIRST_DROP, reasonNames } from '../../src/engine/reason.ts';
@@ -108,6 +110,7 @@ export class PipelineRig {
   readonly counters = new Counters(new ArrayBuffer(Counters.bytes));
   readonly flows: FlowTable;
   readonly fragments = new FragmentTable();
+  readonly events: FlowEventReader;
   readonly pipeline: Pipeline;
   readonly registry = new PolicyRegistry();
   compiled: CompiledImage;
@@ -121,6 +124,9 @@ export class PipelineRig {
       seeds: [1, 2],
       timeouts,
     });
+    const ring = new ArrayBuffer(FlowEvents.bytes);
+    const events = FlowEvents.create(ring);
+    this.events = new FlowEventReader(ring);
     this.pipeline = new Pipeline(
       { maxFrameLength },
       {
@@ -128,6 +134,7 @@ export class PipelineRig {
         flows: this.flows,
         fragments: this.fragments,
         counters: this.counters,
+        events,
       },
     );
     this.at(0);

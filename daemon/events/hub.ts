@@ -1,0 +1,153 @@
+/**
+ * EventHub: reads the rings of flow events of all wires, twenty times a second, and tells whoever listens; also of
+ * reloads and of data planes that start and end. A listener never holds up the others or the reading.
+ */
+import { EVENT_CAPACITY, EventKind } from '../../src/engine/event-record.ts';
+import type { FlowEventReader } from '../../src/engine/flow-event-reader.ts';
+import type { WireView } from '../wire-view.ts';
+import { type DataPlaneEvent, type Notice, type ReloadEvent, timeText } from './event.ts';
+import { FlowStarts } from './flow-starts.ts';
+
+const DRAIN_MILLISECONDS = 50;
+/** Between two reports of events that were lost. */
+const LOSS_MILLISECONDS = 1000;
+
+const { Opened, Ended, Denied } = EventKind;
+
+/** One flow event while it is told; valid during the call. */
+export interface ToldEvent {
+  readonly wire: WireView;
+  readonly event: FlowEventReader;
+  /** Milliseconds from the monotonic to the wall clock. */
+  readonly offset: number;
+  /** Monotonic milliseconds; of an ended flow whose beginning is known. */
+  readonly startedAt: number | undefined;
+}
+
+export interface EventListener {
+  flow(told: ToldEvent): void;
+  notice(notice: Notice): void;
+  /** After each reading of the rings: what was gathered can be handed on. */
+  settle(): void;
+  /** The daemon ends. */
+  end(): Promise<void>;
+}
+
+export interface EventClock {
+  /** Milliseconds of CLOCK_MONOTONIC, which the data planes use. */
+  monotonic(): number;
+  /** Milliseconds since the epoch. */
+  wall(): number;
+}
+
+/** The clocks of this machine. */
+export const SYSTEM_CLOCK: EventClock = {
+  monotonic: () => Number(process.hrtime.bigint()) / 1e6,
+  wall: () => Date.now(),
+};
+
+/** What is kept of a wire between two readings. */
+interface WatchedWire {
+  readonly wire: WireView;
+  readonly starts: FlowStarts;
+  /** Events known to be lost: flows, denied packets. */
+  readonly lost: { ring: number; denied: number };
+}
+
+export class EventHub {
+  readonly #wires: readonly WatchedWire[];
+  readonly #clock: EventClock;
+  readonly #listeners = new Set<EventListener>();
+  #timer: NodeJS.Timeout | undefined;
+  #nextLossReport = 0;
+
+  constructor(wires: readonly WireView[], clock: EventClock = SYSTEM_CLOCK) {
+    this.#clock = clock;
+    this.#wires = wires.map((wire) => ({
+      wire,
+      starts: new FlowStarts(wire.flows.maxFlows),
+      lost: { ring: 0, denied: 0 },
+    }));
+  }
+
+  /** Number of listeners. */
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.drain(), DRAIN_MILLISECONDS);
+  }
+
+  /** Tells what is left, then ends the listeners. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.drain();
+    this.#notice({ type: 'stopping', time: this.#now() });
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    await Promise.all(listeners.map((listener) => listener.end()));
+  }
+
+  add(listener: EventListener): void {
+    this.#listeners.add(listener);
+  }
+
+  remove(listener: EventListener): void {
+    this.#listeners.delete(listener);
+  }
+
+  reloaded(outcome: Omit<ReloadEvent, 'type' | 'time'>): void {
+    this.#notice({ type: 'reload', time: this.#now(), ...outcome });
+  }
+
+  dataPlane(state: Omit<DataPlaneEvent, 'type' | 'time'>): void {
+    this.#notice({ type: 'data-plane', time: this.#now(), ...state });
+  }
+
+  /** Reads what waits, at most one ring of each wire: a writer that is as fast as the reader does not keep it for ever. */
+  drain(): void {
+    const offset = this.#clock.wall() - this.#clock.monotonic();
+    for (const { wire, starts } of this.#wires) {
+      const event = wire.events;
+      for (let count = 0; count < EVENT_CAPACITY && event.next(); count++) {
+        const { kind } = event;
+        if (kind === Opened) starts.opened(event);
+        const startedAt = kind === Ended ? starts.ended(event) : undefined;
+        for (const listener of this.#listeners) listener.flow({ wire, event, offset, startedAt });
+      }
+    }
+    this.#reportLosses();
+    for (const listener of this.#listeners) listener.settle();
+  }
+
+  #reportLosses(): void {
+    const now = this.#clock.monotonic();
+    if (now < this.#nextLossReport) return;
+    this.#nextLossReport = now + LOSS_MILLISECONDS;
+    for (const { wire, lost } of this.#wires) {
+      const { events, name } = wire;
+      const flows = events.lost(Opened) + events.lost(Ended) - lost.ring;
+      const denied = events.lost(Denied) - lost.denied;
+      lost.ring += flows;
+      lost.denied += denied;
+      if (flows > 0) this.#suppressed(flows, 'ring', name);
+      if (denied > 0) this.#suppressed(denied, 'denied', name);
+    }
+  }
+
+  #suppressed(count: number, cause: 'ring' | 'denied', wire: string): void {
+    this.#notice({ type: 'suppressed', time: this.#now(), count, cause, wire });
+  }
+
+  #notice(notice: Notice): void {
+    for (const listener of this.#listeners) {
+      listener.notice(notice);
+      listener.settle();
+    }
+  }
+
+  #now(): string {
+    return timeText(this.#clock.wall(), 0);
+  }
+}
