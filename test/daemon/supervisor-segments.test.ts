@@ -49,7 +49,12 @@ describe('the segments of a wire', () => {
   test('are there, empty, in a folder that others cannot enter', () => {
     const segments = createWireSegments(directory, 'wire0', flowOptions);
     const paths = segmentPaths(directory, 'wire0');
-    expect(readdirSync(paths.directory).toSorted()).toEqual(['control', 'counters', 'flows']);
+    expect(readdirSync(paths.directory).toSorted()).toEqual([
+      'control',
+      'counters',
+      'events',
+      'flows',
+    ]);
     expect(statSync(paths.directory).mode & 0o777).toBe(0o700);
     expect(ControlPage.attach(Segment.open(paths.control).buffer).wantedGeneration).toBe(0);
     expect(FlowTable.attach(Segment.open(paths.flows).buffer, 0, 0)).toMatchObject({ ok: true });
@@ -67,6 +72,7 @@ describe('the segments of a wire', () => {
     expect(readdirSync(folder).toSorted()).toEqual([
       'control',
       'counters',
+      'events',
       'flows',
       'offloads.json',
     ]);
