@@ -2,10 +2,13 @@
  * What metrics are read from, without a daemon: one wire whose segments are plain memory.
  */
 import { ControlPage } from '../../daemon/data-plane/control-page.ts';
+import { NicNames } from '../../daemon/events/nic-names.ts';
 import type { MetricsSource } from '../../daemon/metrics-readers.ts';
 import { hashOfRules } from '../../daemon/rules-hash.ts';
 import { countedRules, type WireView } from '../../daemon/wire-view.ts';
 import { Counters } from '../../src/engine/counters.ts';
+import { FlowEventReader } from '../../src/engine/flow-event-reader.ts';
+import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
 import type { Policy } from '../../src/engine/policy.ts';
 import { newTable } from './flows.ts';
@@ -23,6 +26,8 @@ export class MemoryWire implements WireView {
   readonly page = ControlPage.create(new ArrayBuffer(ControlPage.bytes));
   readonly counters = new Counters(new ArrayBuffer(Counters.bytes));
   readonly flows = newTable();
+  readonly events = emptyRing();
+  readonly nicNames = new NicNames();
   readonly registry = new PolicyRegistry();
   lists: WireView['lists'] = [];
   nics: WireView['nics'] = [];
@@ -39,6 +44,13 @@ export class MemoryWire implements WireView {
     if (found === undefined) throw new Error(`no rule ${name}`);
     return found.slot;
   }
+}
+
+/** Events of which there were none. */
+function emptyRing(): FlowEventReader {
+  const buffer = new ArrayBuffer(FlowEvents.bytes);
+  FlowEvents.create(buffer);
+  return new FlowEventReader(buffer);
 }
 
 export function metricsSource(wire: MemoryWire, policy: Policy): MetricsSource {
