@@ -7,6 +7,7 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
+import type { Wire } from '../src/policy/configuration-interfaces.ts';
 import type { Configuration } from '../src/policy/configuration.ts';
 import {
   type FileSource,
@@ -99,50 +100,53 @@ export class Daemon implements ControlHandler, MetricsSource {
       configuration.stateDirectory ?? parts.stateDirectory,
       directory.path,
     );
-    this.wires = configuration.wires.map((wire) => {
-      const found = findFlows(this.#stateDirectory, directory.path, wire.name);
-      if (found.warning !== undefined) {
-        this.#log.warn({ wire: wire.name, detail: found.warning }, 'saved flows not used');
-      }
-      if (found.flows !== undefined) this.#savedFlows.set(wire.name, found.flows);
-      const segments = createWireSegments(directory.path, wire.name, {
-        maxFlows: configuration.flowTable.maxFlows,
-        seeds: randomSeeds(),
-        timeouts: { ...DEFAULT_TIMEOUTS, established: configuration.flowTable.idleTimeout },
-      });
-      const supervisor = new Supervisor(
-        {
-          start: {
-            runtimeDirectory: directory.path,
-            wire: wire.name,
-            outside: wire.outside,
-            inside: wire.inside,
-            mode: wire.mode,
-            backend: wire.backend,
-            ringBytes: RING_BYTES,
-            busyPoll: wire.busyPoll,
-            cpu: wire.cpu,
-            pickUpSeconds: found.flows === undefined ? PICK_UP_SECONDS : 0,
-          },
-          offloads: OffloadPolicy.Disable,
-        },
-        segments,
-      );
-      supervisor.on('state', (state, detail) =>
-        this.#events.dataPlane({ wire: wire.name, state, detail }),
-      );
-      return new WireRuntime(wire, {
-        segments,
-        supervisor,
-        flows: segments.flows,
-        log: this.#log,
-      });
-    });
+    this.wires = configuration.wires.map((wire) => this.#makeWire(wire, directory.path));
     this.#events = new EventHub(this.wires);
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
     this.#controls = configuration.controlSockets.map(
       (socket) => new ControlServer(socket, this, this.#pages),
     );
+  }
+
+  #makeWire(wire: Wire, runtimeDirectory: string): WireRuntime {
+    const { flowTable } = this.#configuration;
+    const found = findFlows(this.#stateDirectory, runtimeDirectory, wire.name);
+    if (found.warning !== undefined) {
+      this.#log.warn({ wire: wire.name, detail: found.warning }, 'saved flows not used');
+    }
+    if (found.flows !== undefined) this.#savedFlows.set(wire.name, found.flows);
+    const segments = createWireSegments(runtimeDirectory, wire.name, {
+      maxFlows: flowTable.maxFlows,
+      seeds: randomSeeds(),
+      timeouts: { ...DEFAULT_TIMEOUTS, established: flowTable.idleTimeout },
+    });
+    const supervisor = new Supervisor(
+      {
+        start: {
+          runtimeDirectory,
+          wire: wire.name,
+          outside: wire.outside,
+          inside: wire.inside,
+          mode: wire.mode,
+          backend: wire.backend,
+          ringBytes: RING_BYTES,
+          busyPoll: wire.busyPoll,
+          cpu: wire.cpu,
+          pickUpSeconds: found.flows === undefined ? PICK_UP_SECONDS : 0,
+        },
+        offloads: OffloadPolicy.Disable,
+      },
+      segments,
+    );
+    supervisor.on('state', (state, detail) =>
+      this.#events.dataPlane({ wire: wire.name, state, detail }),
+    );
+    return new WireRuntime(wire, {
+      segments,
+      supervisor,
+      flows: segments.flows,
+      log: this.#log,
+    });
   }
 
   get rulesHash(): string {
