@@ -54,6 +54,9 @@ bench-diff: build ## the semantic diff, 1,000 rules against 1,000, with service 
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js
 
+fuzz: build ## mutated frames, capture files, configurations, requests, segments (FUZZ="frames --cases 1000000 --seed 7", "--seconds 3600")
+	@node dist/test/fuzz/main.js $(FUZZ)
+
 hostile: build ## the catalogue of hostile traffic: row, reference, expected, seen (root; HOSTILE="--json", "--offline")
 	@node dist/test/hostile/main.js $(HOSTILE)
 

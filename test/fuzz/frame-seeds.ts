@@ -1,0 +1,73 @@
+/**
+ * What the frame fuzzer starts from: the good frames of every shape, the frames of the catalogue of hostile traffic, and
+ * packets between a few hosts and ports, so that flows are made, answered, closed and opened again.
+ */
+import { catalogue } from '../hostile/catalogue/catalogue.ts';
+import type { Frame } from '../hostile/catalogue/case.ts';
+import { buildFragments, buildFrame, buildIcmpError } from '../helpers/frames.ts';
+import { icmp, LOCAL, LOCAL6, REMOTE, REMOTE6, tcp, udp } from '../helpers/pipeline-rig.ts';
+import type { Random } from '../helpers/random.ts';
+import { seeds } from '../helpers/seed-frames.ts';
+
+/** Frames above this are left to the tests of sizes: copying them would take most of the time. */
+const MAX_FRAME = 1518;
+const CONVERSATIONS = 600;
+const PORTS = [53, 80, 4000] as const;
+const FLAGS = ['S', 'SA', 'A', 'PA', 'FA', 'R', 'RA', 'SEC', 'PAU'] as const;
+
+/** @param random gives the conversations */
+export function frameSeeds(random: Random): Uint8Array[] {
+  const frames = [
+    ...seeds.map(({ frame }) => frame),
+    ...catalogueFrames(),
+    ...Array.from({ length: CONVERSATIONS }, () => conversation(random)),
+  ];
+  return frames.filter(({ length }) => length <= MAX_FRAME);
+}
+
+function catalogueFrames(): Uint8Array[] {
+  const bytes = (frame: Frame): Uint8Array =>
+    frame instanceof Uint8Array ? frame : buildFrame(frame);
+  return catalogue.flatMap((entry) => {
+    if (!('steps' in entry)) return [];
+    return entry.steps.flatMap((step) => {
+      if (step.kind === 'wait') return [];
+      return step.kind === 'frame'
+        ? [bytes(step.frame)]
+        : [bytes(step.frame(0)), bytes(step.frame(1))];
+    });
+  });
+}
+
+function conversation(random: Random): Uint8Array {
+  const isIpv6 = random.below(3) === 0;
+  const isInbound = random.below(2) === 0;
+  const local = isIpv6 ? LOCAL6 : LOCAL;
+  const remote = isIpv6 ? REMOTE6 : REMOTE;
+  const [src, dst] = isInbound ? [remote, local] : [local, remote];
+  const end = (host: string): string => `${isIpv6 ? `[${host}]` : host}:${random.pick(PORTS)}`;
+  const [from, to] = [end(src), end(dst)];
+  switch (random.below(6)) {
+    case 0:
+      return buildFrame(udp(from, to));
+    case 1:
+      return buildFrame(icmp(src, dst, random.pick(isIpv6 ? [128, 129] : [8, 0]), random.below(2)));
+    case 2: {
+      const whole = udp(from, to, { payload: new Uint8Array(400) });
+      return random.pick(buildFragments(whole, 8 * (1 + random.below(20)), random.below(3)));
+    }
+    case 3: {
+      const quoted = buildFrame(random.below(2) === 0 ? udp(to, from) : tcp(to, from, 'A'));
+      const type = random.pick(isIpv6 ? [1, 2, 3] : [3, 5, 11]);
+      return buildIcmpError({ src, dst, type, code: random.below(5), mtu: 1400, quoted });
+    }
+    default:
+      return buildFrame(
+        tcp(from, to, random.pick(FLAGS), {
+          sequence: random.below(4),
+          acknowledgment: random.below(4),
+          payload: 'x'.repeat(random.below(3)),
+        }),
+      );
+  }
+}

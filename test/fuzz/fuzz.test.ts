@@ -1,0 +1,49 @@
+/**
+ * A short run of every target of the fuzzer, with another seed each time, and every input that once failed or reached something
+ * of its own. `make fuzz` is the long run.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { projectRoot } from '../helpers/project-root.ts';
+import { Random } from '../helpers/random.ts';
+import { frameTarget } from './frame-fuzz.ts';
+import type { FuzzTarget } from './target.ts';
+import { targets } from './targets.ts';
+
+const REGRESSIONS = join(projectRoot, 'test/fuzz/regressions');
+/** Cases of a short run: a few seconds each. */
+const CASES: Readonly<Record<string, number>> = {
+  frames: 150_000,
+  captures: 5000,
+  segments: 1500,
+};
+
+describe('a short run', () => {
+  const random = new Random();
+  test.each(targets.map((target) => [target.name, target] as const))('%s', async (name, target) => {
+    const report = await target.run({ cases: CASES[name] ?? 0, seed: random.seed });
+    expect(report, `seed ${random.seed}`).toBeDefined();
+  });
+
+  test('frames reach the reasons that frames can have', async () => {
+    const { reasons } = await frameTarget.run({ cases: 30_000, seed: 1 });
+    expect(reasons).toEqual(
+      expect.arrayContaining(['flow', 'rule', 'related', 'fragment', 'rule_deny', 'tcp_no_flow']),
+    );
+    expect((reasons as readonly string[]).length).toBeGreaterThan(35);
+  });
+});
+
+describe('inputs that were kept', () => {
+  const kept = readdirSync(REGRESSIONS).map((file) => {
+    const target = targets.find(({ name }) => file.startsWith(`${name}-`));
+    if (target === undefined) throw new Error(`${file} is of no target`);
+    return [file, target] as readonly [string, FuzzTarget];
+  });
+  test.each(kept)('%s', async (file, target) => {
+    const input = readFileSync(join(REGRESSIONS, file));
+    expect(input.length).toBeGreaterThan(0);
+    await target.again(new Uint8Array(input));
+  });
+});

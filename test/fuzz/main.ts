@@ -1,0 +1,93 @@
+/**
+ * `make fuzz`: mutated frames, capture files, configurations, control requests and saved segments, for as long as wanted.
+ *
+ *     make fuzz                                     every target, its whole number of cases
+ *     make fuzz FUZZ="frames captures"              these targets
+ *     make fuzz FUZZ="frames --cases 1000000 --seed 7"
+ *     make fuzz FUZZ="--seconds 3600"               each target again and again with other seeds, for an hour in all
+ *
+ * What fails is written to test/fuzz/regressions/, where the tests run it ever after. Ends with 1 then.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { projectRoot } from '../helpers/project-root.ts';
+import { FuzzFailure, type FuzzReport, type FuzzTarget } from './target.ts';
+import { targets } from './targets.ts';
+
+const REGRESSIONS = join(projectRoot, 'test/fuzz/regressions');
+/** Cases in one turn when the time counts. */
+const TURN_DIVISOR = 20;
+
+function whole(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,12}$/.test(text)) throw new Error(`--${name} is a number, not "${text}"`);
+  return Number(text);
+}
+
+/** @returns false when it failed */
+async function fuzz(target: FuzzTarget, cases: number, seed: number): Promise<boolean> {
+  const start = performance.now();
+  const progress = (done: number): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${target.name}: ${done} of ${cases} `);
+  };
+  try {
+    const report = await target.run({ cases, seed, progress });
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`${target.name}: ${cases} cases, seed ${seed}, ${seconds} s${figures(report)}`);
+    return true;
+  } catch (error) {
+    console.log(`${target.name}: seed ${seed}: ${String(error)}`);
+    if (!(error instanceof FuzzFailure)) throw error;
+    mkdirSync(REGRESSIONS, { recursive: true });
+    const file = join(REGRESSIONS, `${target.name}-${seed}.input`);
+    writeFileSync(file, error.input);
+    console.log(`${target.name}: written to ${file}`);
+    return false;
+  }
+}
+
+/** What is no list: lists are for `--json`. */
+function figures(report: FuzzReport): string {
+  return Object.entries(report)
+    .filter(([, value]) => typeof value !== 'object')
+    .map(([name, value]) => `; ${name} ${String(value)}`)
+    .join('');
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      cases: { type: 'string' },
+      seed: { type: 'string' },
+      seconds: { type: 'string' },
+    },
+  });
+  const names = targets.map(({ name }) => name);
+  const unknown = positionals.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    console.error(`fuzz: there is no target "${unknown}"; there are ${names.join(', ')}`);
+    return 2;
+  }
+  const chosen = targets.filter(
+    ({ name }) => positionals.length === 0 || positionals.includes(name),
+  );
+  const cases = whole(values.cases, 'cases');
+  const seconds = whole(values.seconds, 'seconds');
+  let seed = whole(values.seed, 'seed') ?? Math.floor(Math.random() * 0x1_0000_0000);
+  const end = performance.now() + (seconds ?? 0) * 1000;
+  let isGood = true;
+  do {
+    for (const target of chosen) {
+      const turn = seconds === undefined ? target.cases : Math.ceil(target.cases / TURN_DIVISOR);
+      // oxlint-disable-next-line no-await-in-loop -- one after another: times are measured
+      isGood = (await fuzz(target, cases ?? turn, seed)) && isGood;
+    }
+    seed++;
+  } while (performance.now() < end);
+  return isGood ? 0 : 1;
+}
+
+process.exitCode = await main();

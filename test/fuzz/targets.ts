@@ -1,0 +1,9 @@
+/**
+ * Every target of the fuzzer.
+ */
+import { captureTarget } from './capture-fuzz.ts';
+import { frameTarget } from './frame-fuzz.ts';
+import { segmentTarget } from './segment-fuzz.ts';
+import type { FuzzTarget } from './target.ts';
+
+export const targets: readonly FuzzTarget[] = [frameTarget, captureTarget, segmentTarget];
