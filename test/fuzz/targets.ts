@@ -1,5 +1,5 @@
 /**
- * Every target of the fuzzer.
+ * Every target of the fuzzer: what `make fuzz` and the short run of the tests go through.
  */
 import { captureTarget } from './capture-fuzz.ts';
 import { frameTarget } from './frame-fuzz.ts';
