@@ -105,7 +105,8 @@ export function createLog(level: string, surroundings = PROCESS_SURROUNDINGS): p
       },
     },
     {
-      write: (line: string) => write(descriptor, isReadable ? `${readableLine(line)}\n` : line),
+      write: (line: string) =>
+        write(descriptor, `${isReadable ? readableLine(line) : escapeControls(line.trimEnd())}\n`),
     },
   );
 }

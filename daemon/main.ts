@@ -15,17 +15,13 @@ try {
     // Commander has printed what is wrong, or the help that was asked for.
     process.exitCode = error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
   } else if (error instanceof CommandError) {
-    printError(
-      error.message
-        .split('\n')
-        .map((line) => (/^[^ ]+:\d+:/.test(line) ? line : `nsgd: ${line}`))
-        .join('\n'),
-    );
+    for (const line of error.message.split('\n')) {
+      printError(/^[^ ]+:\d+:/.test(line) ? line : `nsgd: ${line}`);
+    }
     process.exitCode = error.exitCode;
   } else {
-    printError(
-      `nsgd: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    );
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    for (const line of `nsgd: internal error: ${text}`.split('\n')) printError(line);
     process.exitCode = ExitCode.Failed;
   }
 }

@@ -1,5 +1,7 @@
 /**
- * How commands print: results on stdout, diagnostics on stderr, tables for people and JSON for programs.
+ * How commands print: results on stdout, diagnostics on stderr, tables for people and JSON for programs. Names come from files and
+ * packets that others wrote, so no line leaves here with a character that a terminal obeys: control characters are escaped, as
+ * JSON does, which leaves JSON as it is.
  */
 import { writeSync } from 'node:fs';
 import { Option } from 'commander';
@@ -41,23 +43,28 @@ function writeAll(descriptor: number, text: string): void {
   }
 }
 
-/** A result that is not made of lines. */
+/** A result that is not made of lines, as it is: the caller has escaped what others wrote. */
 export function printText(text: string): void {
   writeAll(STDOUT, text);
 }
 
 /** One line of result. */
 export function print(line: string): void {
-  writeAll(STDOUT, `${line}\n`);
+  writeAll(STDOUT, `${escapeControls(line)}\n`);
+}
+
+/** Many lines of result, written at once. */
+export function printLines(lines: readonly string[]): void {
+  if (lines.length > 0) writeAll(STDOUT, `${lines.map(escapeControls).join('\n')}\n`);
 }
 
 /** One line of diagnostics. */
 export function printError(line: string): void {
-  writeAll(STDERR, `${line}\n`);
+  writeAll(STDERR, `${escapeControls(line)}\n`);
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, undefined, 2));
+  printLines(JSON.stringify(value, undefined, 2).split('\n'));
 }
 
 /**

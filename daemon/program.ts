@@ -15,13 +15,20 @@ import { addRunCommand } from './commands/run.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addTopCommand } from './commands/top.ts';
 import { addVerifyCommand } from './commands/verify.ts';
+import { printError } from './output.ts';
 import { version } from './version.ts';
+
+/** Commander's complaints quote what was typed; a suggestion stands on a line of its own. */
+function printComplaint(text: string): void {
+  for (const line of text.trimEnd().split(/\n(?=\(Did you mean )/)) printError(line);
+}
 
 export function createProgram(): Command {
   const program = new Command('nsgd')
     .description('enforces Azure network security groups on any Linux network interface')
     .version(version, '-V, --version')
     .showHelpAfterError('(run with --help for the options)')
+    .configureOutput({ outputError: printComplaint })
     .exitOverride();
   addRunCommand(program);
   addCheckCommand(program);

@@ -2,7 +2,7 @@
  * `nsgd reload`: has the daemon read its configuration again, and tells what it found.
  */
 import type { Command } from 'commander';
-import { escapeControls, formatProblem } from '../../src/policy/problem.ts';
+import { formatProblem } from '../../src/policy/problem.ts';
 import type { ReloadResult } from '../control/server.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type OutputFormat, outputOption, print, printError, printJson } from '../output.ts';
@@ -23,7 +23,7 @@ async function reload(options: ReloadOptions): Promise<number> {
     for (const problem of result.problems) printError(formatProblem(problem));
     if (result.ok) {
       print(`reloaded: generation ${result.generation} is in force`);
-      for (const change of result.changes) print(escapeControls(formatRuleChange(change)));
+      for (const change of result.changes) print(formatRuleChange(change));
     } else printError(`not reloaded: generation ${result.generation} stays in force`);
   }
   return result.ok ? ExitCode.Ok : ExitCode.Usage;

@@ -12,6 +12,7 @@ import {
   print,
   printError,
   printJson,
+  printLines,
   printTable,
 } from '../output.ts';
 import { parseAddress, parseDirection, parsePort, parseProtocol } from '../tuple.ts';
@@ -95,7 +96,7 @@ function verifyBatch(explainer: Explainer, file: string): number {
     const { access, ruleName } = explainer.explain(tuple);
     return `${access} ${ruleName ?? NO_RULE_NAME}`;
   });
-  if (answers.length > 0) print(answers.join('\n'));
+  printLines(answers);
   return ExitCode.Ok;
 }
 

@@ -54,11 +54,17 @@ export function quote(text: string): string {
   return `"${text.slice(0, QUOTED_LENGTH_MAX)}..." (${text.length} characters)`;
 }
 
-/** Control, bidirectional, zero-width and unpaired characters as `\u{...}`. */
+/**
+ * Control, bidirectional, zero-width and unpaired characters as `\u001b`, the escapes of JSON: what is JSON stays JSON, and what
+ * was escaped already stays as it is.
+ */
 export function escapeControls(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    // By UTF-16 unit: those beyond the first plane are two.
+    Array.from(
+      { length: character.length },
+      (_, unit) => `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`,
+    ).join(''),
   );
 }
 

@@ -100,7 +100,7 @@ describe('sarifOf', () => {
   test('places and levels are those of the problems, control characters are escaped', () => {
     expect(run.results[1]).toMatchObject({
       level: 'warning',
-      message: { text: String.raw`never \u{1b}[31mreached` },
+      message: { text: String.raw`never \u001b[31mreached` },
       locations: [{ physicalLocation: { region: { startLine: 9, startColumn: 7 } } }],
     });
   });

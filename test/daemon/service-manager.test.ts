@@ -38,7 +38,7 @@ describe('the service manager is told', () => {
 
   test('nothing that would be another assignment', () => {
     manager().report({ summary: 'wire w: failed\nWATCHDOG=trigger', isAlive: true });
-    expect(systemd.received()).toEqual([String.raw`STATUS=wire w: failed\u{a}WATCHDOG=trigger`]);
+    expect(systemd.received()).toEqual([String.raw`STATUS=wire w: failed\u000aWATCHDOG=trigger`]);
   });
 
   test('that it lives, three times per watchdog period, and only while it does', () => {

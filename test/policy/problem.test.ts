@@ -33,7 +33,7 @@ describe('formatProblem', () => {
       severity: 'error',
     } as const;
     expect(formatProblem(problem)).toBe(
-      'x\\u{d}.json:1:1: InvalidJson: a\\u{a}b\\u{1b}[31mc\\u{202e}d\\u{200b}e\\u{d800}f',
+      'x\\u000d.json:1:1: InvalidJson: a\\u000ab\\u001b[31mc\\u202ed\\u200be\\ud800f',
     );
   });
 
