@@ -13,6 +13,7 @@ import { addReplayCommand } from './commands/replay.ts';
 import { addRulesCommand } from './commands/rules.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { addTagsCommand } from './commands/tags.ts';
 import { addTopCommand } from './commands/top.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { printError } from './output.ts';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addVerifyCommand(program);
   addEffectiveCommand(program);
   addDiffCommand(program);
+  addTagsCommand(program);
   addReplayCommand(program);
   addStatusCommand(program);
   addRulesCommand(program);

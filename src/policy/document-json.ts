@@ -52,8 +52,8 @@ class JsonReader {
   #at = 0;
   #line = 1;
   #lineStart = 0;
-  /** How much of the text is counted in `#line`. */
-  #counted = 0;
+  /** Where the line ends that is counted in `#line`; looked up once, as a file may be one line of many megabytes. */
+  #lineEnd = 0;
   #syntaxErrors = 0;
   #failedAt = -1;
 
@@ -61,6 +61,7 @@ class JsonReader {
     this.#text = text;
     this.#file = file;
     this.#problems = problems;
+    this.#lineEnd = this.#endOfLine(0);
   }
 
   readAll(): DocumentNode | undefined {
@@ -251,19 +252,22 @@ class JsonReader {
     return `found ${this.#found()}`;
   }
 
+  #endOfLine(start: number): number {
+    const newline = this.#text.indexOf('\n', start);
+    return newline === -1 ? this.#text.length : newline;
+  }
+
   /** Positions are asked for in rising order, but for the few of mistakes. */
   #position(offset: number = this.#at): Position {
-    if (offset < this.#counted) {
+    if (offset < this.#lineStart) {
       this.#line = 1;
       this.#lineStart = 0;
-      this.#counted = 0;
+      this.#lineEnd = this.#endOfLine(0);
     }
-    for (;;) {
-      const newline = this.#text.indexOf('\n', this.#counted);
-      if (newline === -1 || newline >= offset) break;
+    while (offset > this.#lineEnd) {
       this.#line++;
-      this.#lineStart = newline + 1;
-      this.#counted = newline + 1;
+      this.#lineStart = this.#lineEnd + 1;
+      this.#lineEnd = this.#endOfLine(this.#lineStart);
     }
     return { file: this.#file, line: this.#line, column: offset - this.#lineStart + 1 };
   }

@@ -19,6 +19,17 @@ interface Entry {
   /** As the file spells it. */
   readonly name: string;
   readonly addressPrefixes: readonly unknown[];
+  readonly facts: TagFacts;
+}
+
+/** What a file says of a tag beside its prefixes; undefined where it does not. */
+export interface TagFacts {
+  /** Rises when the tag changes. The discovery API writes it as text. */
+  readonly changeNumber: number | undefined;
+  readonly region: string | undefined;
+  readonly systemService: string | undefined;
+  /** Prefixes as published: overlapping and adjacent ones count each. */
+  readonly prefixes: number;
 }
 
 export type TagAddresses =
@@ -54,20 +65,47 @@ function entryOf(value: unknown): Entry | undefined {
   if (!isRecord(value) || typeof value['name'] !== 'string') return undefined;
   const properties = isRecord(value['properties']) ? value['properties'] : value;
   const addressPrefixes: unknown = properties['addressPrefixes'];
-  return Array.isArray(addressPrefixes) ? { name: value['name'], addressPrefixes } : undefined;
+  if (!Array.isArray(addressPrefixes)) return undefined;
+  const facts = {
+    changeNumber: numberOf(properties['changeNumber']),
+    region: textOf(properties['region']),
+    systemService: textOf(properties['systemService']),
+    prefixes: addressPrefixes.length,
+  };
+  return { name: value['name'], addressPrefixes, facts };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
 export class ServiceTagFile {
   readonly file: string;
   /** Names as the file spells them, in its order. */
   readonly names: readonly string[];
+  /** Of the file as a whole: rises when any tag changes. */
+  readonly changeNumber: number | undefined;
   readonly #text: string;
   /** Keyed by the name in lower case: `AzureCloud.westeurope` and `Storage.WestEurope` are both real. */
   readonly #entries: ReadonlyMap<string, Entry>;
   readonly #parsed = new Map<string, TagAddresses>();
 
-  constructor(file: string, text: string, entries: ReadonlyMap<string, Entry>) {
+  constructor(
+    file: string,
+    text: string,
+    content: {
+      readonly changeNumber: number | undefined;
+      readonly entries: ReadonlyMap<string, Entry>;
+    },
+  ) {
+    const { entries } = content;
     this.file = file;
+    this.changeNumber = content.changeNumber;
     this.names = [...entries.values()].map((entry) => entry.name);
     this.#text = text;
     this.#entries = entries;
@@ -76,6 +114,11 @@ export class ServiceTagFile {
   /** True when the file has the tag, any letter case. */
   has(name: string): boolean {
     return this.#entries.has(nameKey(name));
+  }
+
+  /** What the file says of a tag, any letter case; undefined when it has no such tag. */
+  factsOf(name: string): TagFacts | undefined {
+    return this.#entries.get(nameKey(name))?.facts;
   }
 
   /** The addresses of a tag, any letter case; undefined when the file has no such tag. */
@@ -137,5 +180,6 @@ export function parseServiceTagFile(fileText: string, file: string): ServiceTagF
     }
     entries.set(nameKey(entry.name), entry);
   }
-  return { ok: true, tags: new ServiceTagFile(file, text, entries) };
+  const changeNumber = numberOf(root['changeNumber']);
+  return { ok: true, tags: new ServiceTagFile(file, text, { changeNumber, entries }) };
 }

@@ -9,7 +9,7 @@ import { setOf } from './address.ts';
 import { nameKey, nearestName } from './names.ts';
 import type { Problem } from './problem.ts';
 import { quote } from './problem.ts';
-import type { ServiceTagFile } from './service-tags-file.ts';
+import type { ServiceTagFile, TagFacts } from './service-tags-file.ts';
 
 /** The virtual address of the host: DHCP, DNS, WireServer and the health probes of the load balancer. */
 export const PLATFORM_ADDRESS: AddressSet = setOf('168.63.129.16');
@@ -106,13 +106,23 @@ function isOfSimilarLength(name: string): (candidate: string) => boolean {
   return (candidate) => Math.abs(candidate.length - name.length) <= slack;
 }
 
+/** One tag by name, and where it comes from. */
+export interface TagEntry {
+  readonly name: string;
+  readonly source: 'special' | 'custom' | 'file';
+  /** Only of a tag from the file. */
+  readonly facts: TagFacts | undefined;
+}
+
 /** The tags of one configuration. The same name always gives the same `AddressSet` object. */
 export class ServiceTags {
   readonly #known = new Map<string, TagLookup>();
+  readonly #custom: readonly string[];
   readonly #file: ServiceTagFile | 'unreadable' | undefined;
 
   constructor(sources: ServiceTagSources) {
     this.#file = sources.file;
+    this.#custom = sources.custom.map(({ name }) => name);
     for (const { name, addresses } of sources.custom) {
       this.#known.set(nameKey(name), { kind: 'addresses', name, addresses });
     }
@@ -131,6 +141,24 @@ export class ServiceTags {
     const lookup = this.#findInFile(name);
     this.#known.set(key, lookup);
     return lookup;
+  }
+
+  /** Every tag that a rule may name: special, custom, then those of the file, in their order. */
+  entries(): TagEntry[] {
+    const own = (tags: readonly string[], source: TagEntry['source']): TagEntry[] =>
+      tags.map((name) => ({ name, source, facts: undefined }));
+    const file = this.#file === 'unreadable' ? undefined : this.#file;
+    const custom = new Set(this.#custom.map(nameKey));
+    const published = (file?.names ?? []).filter((name) => !custom.has(nameKey(name)));
+    return [
+      ...own(Object.values(SpecialTag), 'special'),
+      ...own(this.#custom, 'custom'),
+      ...published.map((name) => ({
+        name,
+        source: 'file' as const,
+        facts: file?.factsOf(name),
+      })),
+    ];
   }
 
   /** The addresses of a special tag; throws on a name that is none. */

@@ -58,6 +58,134 @@ describe('check -o sarif', () => {
   });
 });
 
+describe('tags', () => {
+  const tagFile = (changeNumber: number, prefixes: readonly string[]): string =>
+    file(
+      `tags-${changeNumber}.json`,
+      JSON.stringify({
+        changeNumber,
+        cloud: 'Public',
+        values: [
+          {
+            name: 'Storage.WestEurope',
+            properties: {
+              changeNumber,
+              region: 'westeurope',
+              systemService: 'AzureStorage',
+              addressPrefixes: prefixes,
+            },
+          },
+        ],
+      }),
+    );
+  const older = tagFile(1, ['192.0.2.0/25', '192.0.2.128/25']);
+  const newer = tagFile(2, ['192.0.2.0/24', '2001:db8::/32']);
+
+  test('list of a file; of a configuration also special and custom ones', () => {
+    expect(nsgd(['tags', 'list', '--file', older])).toEqual({
+      status: 0,
+      stderr: '',
+      stdout: [
+        'TAG                 SOURCE  CHANGE  REGION      SERVICE       PREFIXES',
+        'Storage.WestEurope  file    1       westeurope  AzureStorage  2',
+        '',
+      ].join('\n'),
+    });
+    const config = file(
+      'tags.yaml',
+      `virtualNetwork: { addressSpace: [10.0.0.0/16] }
+serviceTags: { file: tags-1.json, custom: { Office: [198.51.100.0/24] } }
+networkInterfaces: [{ name: vm1, addresses: [10.0.0.4] }]
+`,
+    );
+    const result = nsgd(['tags', 'list', '-c', config, '-o', 'json']);
+    const { tags } = json(result) as { tags: { name: string; source: string }[] };
+    expect(tags.map(({ name, source }) => `${source} ${name}`)).toEqual([
+      'special VirtualNetwork',
+      'special AzureLoadBalancer',
+      'special Internet',
+      'special AzurePlatformDNS',
+      'special AzurePlatformIMDS',
+      'special AzurePlatformLKM',
+      'custom Office',
+      'file Storage.WestEurope',
+    ]);
+    expect(json(nsgd(['tags', 'show', 'virtualnetwork', '-c', config, '-o', 'json']))).toMatchObject({
+      name: 'VirtualNetwork',
+      addressPrefixes: ['10.0.0.0/16', '168.63.129.16/32'],
+    });
+  });
+
+  test('show, any letter case, prefixes that touch as one', () => {
+    expect(nsgd(['tags', 'show', 'STORAGE.westeurope', '--file', older])).toEqual({
+      status: 0,
+      stderr: '',
+      stdout: [
+        'Tag:      Storage.WestEurope',
+        'Source:   file, change 1',
+        'Region:   westeurope',
+        'Service:  AzureStorage',
+        'Prefixes: 1 (published: 2)',
+        '192.0.2.0/24',
+        '',
+      ].join('\n'),
+    });
+  });
+
+  test('show of a tag that there is not: exit 1 and what was probably meant', () => {
+    const { status, stdout, stderr } = nsgd(['tags', 'show', 'Storage.WestEurop', '--file', older]);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/did you mean Storage\.WestEurope\?/);
+  });
+
+  test('find: exit 0 with the tags, exit 1 without', () => {
+    const result = nsgd(['tags', 'find', '2001:db8::5', '--file', newer, '-o', 'json']);
+    expect([result.status, result.stderr]).toEqual([0, '']);
+    expect(json(result)).toEqual({
+      schema: 1,
+      tags: [
+        {
+          name: 'Storage.WestEurope',
+          source: 'file',
+          changeNumber: 2,
+          region: 'westeurope',
+          systemService: 'AzureStorage',
+          extent: 'all',
+          addressPrefixes: ['2001:db8::/32'],
+        },
+      ],
+    });
+    expect(nsgd(['tags', 'find', '203.0.113.5', '--file', newer])).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'nsgd: no service tag has 203.0.113.5\n',
+    });
+  });
+
+  test('diff of two files', () => {
+    expect(nsgd(['tags', 'diff', older, newer])).toEqual({
+      status: 0,
+      stderr: '',
+      stdout: 'changed Storage.WestEurope\n  + 2001:db8::/32\n',
+    });
+    expect(nsgd(['tags', 'diff', older, older]).stdout).toBe('');
+  });
+
+  test.each([
+    ['no source', ['list'], /give --config FILE or --file FILE/],
+    ['two sources', ['list', '--file', older, '-c', FOUR], /give --config FILE or --file FILE/],
+    ['no name', ['show', '--file', older], /give tags list, tags show NAME/],
+    ['a name too many', ['list', 'x', '--file', older], /give tags list, tags show NAME/],
+    ['no address', ['find', '10.0.0.300', '--file', older], /"10\.0\.0\.300" is no IP address/],
+    ['no file', ['diff', older, 'no-such'], /^nsgd: no-such: cannot read the file: there is no/],
+    ['another file', ['list', '--file', FOUR], /four-vms\.yaml:.*InvalidServiceTagFile/],
+  ])('%s: exit 2', (_, args, message) => {
+    const { status, stdout, stderr } = nsgd(['tags', ...args]);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+  });
+});
+
 describe('effective -o csv', () => {
   test('a header with the names of the JSON, a line for each rule, CRLF', () => {
     const { status, stdout, stderr } = nsgd(['effective', '-c', FOUR, '--nic', 'vm2', '-o', 'csv']);

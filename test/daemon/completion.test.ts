@@ -53,7 +53,7 @@ describe('bash', () => {
     [['nsgd', 'verify', '--pro'], ['--protocol']],
     [
       ['nsgd', 'reload', '-o', ''],
-      ['table', 'json'],
+      ['table', 'json', 'sarif'],
     ],
     [['nsgd', 'flows', '--output', 'nd'], ['ndjson']],
     [['nsgd', 'completion', 'z'], []],

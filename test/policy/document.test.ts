@@ -37,6 +37,14 @@ describe('values', () => {
     expect(valueOf(text, file)).toEqual(value);
   });
 
+  it('one line of two megabytes is read once, not once for every value', () => {
+    // 250,000 values: looking for the end of the line at each would be 250 GB.
+    const values = Array.from({ length: 250_000 }, (_, index) => 1_000_000 + index);
+    const started = performance.now();
+    expect(valueOf(JSON.stringify(values), 'a.json')).toHaveLength(250_000);
+    expect(performance.now() - started).toBeLessThan(15_000);
+  });
+
   it('a key __proto__ is an ordinary key', () => {
     const value = valueOf('{"__proto__": {"isAdmin": true}}', 'a.json');
     expect(Object.keys(value as object)).toEqual(['__proto__']);
