@@ -110,7 +110,9 @@ networkInterfaces: [{ name: vm1, addresses: [10.0.0.4] }]
       'custom Office',
       'file Storage.WestEurope',
     ]);
-    expect(json(nsgd(['tags', 'show', 'virtualnetwork', '-c', config, '-o', 'json']))).toMatchObject({
+    expect(
+      json(nsgd(['tags', 'show', 'virtualnetwork', '-c', config, '-o', 'json'])),
+    ).toMatchObject({
       name: 'VirtualNetwork',
       addressPrefixes: ['10.0.0.0/16', '168.63.129.16/32'],
     });
