@@ -53,7 +53,7 @@ describe('bash', () => {
     [['nsgd', 'verify', '--pro'], ['--protocol']],
     [
       ['nsgd', 'reload', '-o', ''],
-      ['table', 'json', 'sarif'],
+      ['table', 'json'],
     ],
     [['nsgd', 'flows', '--output', 'nd'], ['ndjson']],
     [['nsgd', 'completion', 'z'], []],
