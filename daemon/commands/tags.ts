@@ -7,8 +7,10 @@ import { NO_ADDRESS } from '../../src/engine/address-set.ts';
 import { explainPrefixFault, formatAddressSet, parsePrefix } from '../../src/policy/address.ts';
 import { formatProblem, quote } from '../../src/policy/problem.ts';
 import { parseServiceTagFile, type ServiceTagFile } from '../../src/policy/service-tags-file.ts';
-import { diffTagFiles, findTags, type TagChange } from '../../src/policy/service-tags-queries.ts';
+import { diffServiceTags } from '../../src/policy/service-tags-diff.ts';
+import { findTags } from '../../src/policy/service-tags-queries.ts';
 import { ServiceTags, type TagEntry } from '../../src/policy/service-tags.ts';
+import { printTagChanges, tagChangeJson } from '../diff-output.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { inputFiles } from '../input.ts';
 import {
@@ -170,25 +172,20 @@ function find(text: string, options: TagsOptions): number {
   return matches.length > 0 ? ExitCode.Ok : ExitCode.Failed;
 }
 
-function printChange({ name, change, addedPrefixes, removedPrefixes }: TagChange): void {
-  print(`${change} ${name}`);
-  for (const prefix of removedPrefixes) print(`  - ${prefix}`);
-  for (const prefix of addedPrefixes) print(`  + ${prefix}`);
-}
-
+/** As `nsgd diff` of two such files, with the files' numbers; exit code 1 when they differ. */
 function diff(older: string, newer: string, { output }: TagsOptions): number {
   const files = [readTagFile(older), readTagFile(newer)] as const;
-  const result = diffTagFiles(...files);
+  const result = diffServiceTags(...files);
   if (!result.ok) throw usage(result.problems.map(formatProblem).join('\n'));
   if (output === 'json') {
     const [from, to] = files.map(({ changeNumber }) => changeNumber ?? null);
     printJson({
       schema: 1,
       changeNumber: { from, to },
-      changes: result.changes,
+      serviceTags: result.changes.map(tagChangeJson),
     });
-  } else for (const change of result.changes) printChange(change);
-  return ExitCode.Ok;
+  } else printTagChanges(result.changes);
+  return result.changes.length === 0 ? ExitCode.Ok : ExitCode.Failed;
 }
 
 function answer(question: Question, names: readonly string[], options: TagsOptions): number {

@@ -1,13 +1,9 @@
 /**
- * Questions about service tags: which tags an address is in, and what changed between two files. The sets compared are those
- * that rules match, so prefixes that overlap or touch are one.
+ * Which service tags an address is in. Tags are the sets that rules match, so prefixes that overlap or touch are one.
  */
 import type { AddressSet } from '../engine/address-set.ts';
-import { areEqual, isEmpty, NO_ADDRESS, subtract } from '../engine/address-set.ts';
+import { isEmpty, subtract } from '../engine/address-set.ts';
 import { formatAddressSet, overlaps, parsePrefix, type Prefix, setOfPrefixes } from './address.ts';
-import { nameKey } from './names.ts';
-import type { Problem } from './problem.ts';
-import type { ServiceTagFile } from './service-tags-file.ts';
 import type { ServiceTags, TagEntry } from './service-tags.ts';
 
 /** A tag that has an address, or addresses of a prefix. */
@@ -20,18 +16,6 @@ export interface TagMatch {
   /** How many addresses the tag has, both families together: the more exact a tag, the fewer. */
   readonly size: bigint;
 }
-
-export interface TagChange {
-  readonly name: string;
-  readonly change: 'added' | 'removed' | 'changed';
-  /** Addresses that only the newer file has for the tag, as prefixes. */
-  readonly addedPrefixes: readonly string[];
-  readonly removedPrefixes: readonly string[];
-}
-
-export type TagDiff =
-  | { readonly ok: true; readonly changes: readonly TagChange[] }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 function sizeOf({ ipv4, ipv6 }: AddressSet): bigint {
   let size = 0n;
@@ -83,38 +67,4 @@ export function findTags(tags: ServiceTags, prefix: Prefix): TagMatch[] {
     if (a.size !== b.size) return a.size < b.size ? -1 : 1;
     return a.tag.name < b.tag.name ? -1 : 1;
   });
-}
-
-/** The addresses of a tag, or `problems` with what is wrong with it. */
-function addressesOf(file: ServiceTagFile, name: string, problems: Problem[]): AddressSet {
-  const found = file.find(name);
-  if (found?.ok === true) return found.addresses;
-  problems.push(...(found?.problems ?? []));
-  return NO_ADDRESS;
-}
-
-/**
- * Tags whose addresses differ, in the order of names. A tag that only changed its number or how its prefixes are cut is
- * not among them: no rule can tell.
- */
-export function diffTagFiles(older: ServiceTagFile, newer: ServiceTagFile): TagDiff {
-  const problems: Problem[] = [];
-  const names = new Map([...older.names, ...newer.names].map((name) => [nameKey(name), name]));
-  const changes = [...names.values()].flatMap((name): TagChange[] => {
-    const before = addressesOf(older, name, problems);
-    const after = addressesOf(newer, name, problems);
-    const isNew = !older.has(name);
-    const isGone = !newer.has(name);
-    if (!isNew && !isGone && areEqual(before, after)) return [];
-    return [
-      {
-        name,
-        change: isNew ? 'added' : isGone ? 'removed' : 'changed',
-        addedPrefixes: formatAddressSet(subtract(after, before)),
-        removedPrefixes: formatAddressSet(subtract(before, after)),
-      },
-    ];
-  });
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, changes: changes.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
 }

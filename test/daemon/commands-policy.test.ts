@@ -166,11 +166,22 @@ networkInterfaces: [{ name: vm1, addresses: [10.0.0.4] }]
 
   test('diff of two files', () => {
     expect(nsgd(['tags', 'diff', older, newer])).toEqual({
-      status: 0,
+      status: 1,
       stderr: '',
-      stdout: 'changed Storage.WestEurope\n  + 2001:db8::/32\n',
+      stdout: [
+        'SERVICE TAG         CHANGE   GAINED         LOST',
+        'Storage.WestEurope  changed  2001:db8::/32  -',
+        '',
+      ].join('\n'),
     });
-    expect(nsgd(['tags', 'diff', older, older]).stdout).toBe('');
+    expect(nsgd(['tags', 'diff', older, older])).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(json(nsgd(['tags', 'diff', older, newer, '-o', 'json']))).toEqual({
+      schema: 1,
+      changeNumber: { from: 1, to: 2 },
+      serviceTags: [
+        { name: 'Storage.WestEurope', change: 'changed', gained: ['2001:db8::/32'], lost: [] },
+      ],
+    });
   });
 
   test.each([

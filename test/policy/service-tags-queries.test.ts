@@ -1,14 +1,12 @@
 /**
- * Which tags an address is in, and what changed between two tag files; and the published file as a whole.
+ * Which tags an address is in; and the published file as a whole.
  */
-import * as fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hasIpv4 } from '../../src/engine/address-set.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
-import { formatIpv4, parsePrefix, type Prefix, setOf } from '../../src/policy/address.ts';
-import { diffTagFiles, findTags } from '../../src/policy/service-tags-queries.ts';
+import { parsePrefix, type Prefix, setOf } from '../../src/policy/address.ts';
+import { findTags } from '../../src/policy/service-tags-queries.ts';
 import { parseServiceTagFile, type ServiceTagFile } from '../../src/policy/service-tags-file.ts';
 import { ServiceTags } from '../../src/policy/service-tags.ts';
 import { loadGood } from '../helpers/load-text.ts';
@@ -74,68 +72,6 @@ describe('findTags', () => {
     // How far public space goes around an address is the tag Internet's business.
     const rows = found(text).map((row) => row.replace(/^(Internet special \w+) .*/, '$1'));
     expect(rows).toEqual(expected.map((row) => row.replace(/^(Internet special \w+) .*/, '$1')));
-  });
-});
-
-describe('diffTagFiles', () => {
-  test('what was added, removed and changed; a new number and other cuts are no change', () => {
-    const older = tagFile({ A: ['192.0.2.0/24'], B: ['192.0.2.0/25'], Old: ['10.0.0.0/8'] });
-    const newer = tagFile({
-      a: ['192.0.2.0/25', '192.0.2.128/25'],
-      B: ['192.0.2.64/26', '198.51.100.0/24'],
-      New: ['2001:db8::/32'],
-    });
-    expect(diffTagFiles(older, newer)).toEqual({
-      ok: true,
-      changes: [
-        {
-          name: 'B',
-          change: 'changed',
-          addedPrefixes: ['198.51.100.0/24'],
-          removedPrefixes: ['192.0.2.0/26'],
-        },
-        { name: 'New', change: 'added', addedPrefixes: ['2001:db8::/32'], removedPrefixes: [] },
-        { name: 'Old', change: 'removed', addedPrefixes: [], removedPrefixes: ['10.0.0.0/8'] },
-      ],
-    });
-  });
-
-  test('a tag without prefixes is not one that is not there', () => {
-    expect(diffTagFiles(tagFile({ A: [] }), tagFile({}))).toMatchObject({
-      changes: [{ name: 'A', change: 'removed', addedPrefixes: [], removedPrefixes: [] }],
-    });
-    expect(diffTagFiles(tagFile({ A: [] }), tagFile({ A: [] }))).toEqual({ ok: true, changes: [] });
-  });
-
-  test('a wrong prefix in either is told', () => {
-    const result = diffTagFiles(tagFile({ A: ['192.0.2.1/24'] }), tagFile({}));
-    expect(result).toMatchObject({ ok: false, problems: [{ code: 'InvalidServiceTagFile' }] });
-  });
-
-  test('adding and removing what it says makes the newer of the older', () => {
-    const prefix = fc
-      .tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 24, max: 32 }))
-      .map(([byte, length]) => {
-        const size = 2 ** (32 - length);
-        return `${formatIpv4(0xc000_0200 + byte - (byte % size))}/${length}`;
-      });
-    const list = fc.array(prefix, { maxLength: 8 });
-    fc.assert(
-      fc.property(list, list, (before, after) => {
-        const result = diffTagFiles(tagFile({ A: before }), tagFile({ A: after }));
-        const [change] = result.ok ? result.changes : [];
-        const added = setOf(...(change?.addedPrefixes ?? []));
-        const removed = setOf(...(change?.removedPrefixes ?? []));
-        for (let byte = 0; byte < 256; byte++) {
-          const address = 0xc000_0200 + byte;
-          const isNow = hasIpv4(setOf(...before), address)
-            ? !hasIpv4(removed, address)
-            : hasIpv4(added, address);
-          expect(isNow).toBe(hasIpv4(setOf(...after), address));
-        }
-      }),
-      { numRuns: 50 },
-    );
   });
 });
 
