@@ -27,6 +27,9 @@ test: build ## all tests; as root also the live ones, in network namespaces of t
 test-node: setup ## all tests with another Node, in a copy of this tree (NODE=20, 24 or 26)
 	@scripts/test-node $(NODE)
 
+oracle: build ## 100,000 random pairs of a policy and a packet: nsgd and the kernel's nftables must agree (root, nft)
+	@NSGD_ORACLE_PAIRS=100000 npx vitest run test/policy/export/nftables.test.ts
+
 demo: build ## real traffic through nsgd between network namespaces (root), else a replayed capture
 	@node dist/demo/main.js
 

@@ -3,10 +3,10 @@
  * packets that others wrote, so no line leaves here with a character that a terminal obeys: control characters are escaped, as
  * JSON does, which leaves JSON as it is.
  */
-import { writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { Option } from 'commander';
 import { escapeControls } from '../src/policy/problem.ts';
-import { ExitCode } from './exit-code.ts';
+import { CommandError, ExitCode } from './exit-code.ts';
 
 export type OutputFormat = 'table' | 'json' | 'ndjson' | 'csv' | 'sarif';
 
@@ -46,6 +46,19 @@ function writeAll(descriptor: number, text: string): void {
 /** A result that is not made of lines, as it is: the caller has escaped what others wrote. */
 export function printText(text: string): void {
   writeAll(STDOUT, text);
+}
+
+/** A result that may go to a file. @param path `-` for stdout @throws CommandError (1) when it cannot be written */
+export function writeResult(path: string, text: string): void {
+  if (path === '-') {
+    printText(text);
+    return;
+  }
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new CommandError(ExitCode.Failed, `--output ${path}: ${(error as Error).message}`);
+  }
 }
 
 /** One line of result. */

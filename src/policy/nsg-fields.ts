@@ -16,6 +16,8 @@ export interface ReadContext {
    * offline; the problem is then reported, once per value.
    */
   resolve(node: DocumentNode): DocumentNode | undefined;
+  /** The same without a complaint: what cannot be known stays as it is written. For text that decides nothing. */
+  resolveIfKnown(node: DocumentNode): DocumentNode;
 }
 
 export interface Field {
@@ -32,8 +34,8 @@ export interface FieldNames {
   readonly owner: string;
   /** In Azure's spelling. */
   readonly known: readonly string[];
-  /** Accepted and not read. */
-  readonly ignored: readonly string[];
+  /** Accepted and not read; `others`: all that are not known. */
+  readonly ignored: readonly string[] | 'others';
 }
 
 interface RawField {
@@ -49,14 +51,14 @@ export class Fields {
   readonly #context: ReadContext;
   readonly #names: FieldNames;
   readonly #known: ReadonlyMap<string, string>;
-  readonly #ignored: ReadonlySet<string>;
+  readonly #ignored: ReadonlySet<string> | 'others';
   readonly #raw = new Map<string, RawField>();
 
   constructor(map: MapNode, names: FieldNames, context: ReadContext) {
     this.#context = context;
     this.#names = names;
     this.#known = new Map(names.known.map((name) => [nameKey(name), name]));
-    this.#ignored = new Set(names.ignored.map(nameKey));
+    this.#ignored = names.ignored === 'others' ? 'others' : new Set(names.ignored.map(nameKey));
     this.#collect(map, true);
   }
 
@@ -76,9 +78,13 @@ export class Fields {
 
   /** The value as it is written, an expression as its text; undefined when it is absent or no scalar. */
   writtenText(name: string): { readonly text: string; readonly at: Position } | undefined {
+    return textIn(this.#raw.get(name)?.value);
+  }
+
+  /** The value of an expression where it can be known, else what `writtenText` gives. */
+  textIfKnown(name: string): { readonly text: string; readonly at: Position } | undefined {
     const value = this.#raw.get(name)?.value;
-    if (value === undefined || value.kind !== 'scalar' || isAbsent(value)) return undefined;
-    return { text: value.text, at: value.at };
+    return textIn(value && this.#context.resolveIfKnown(value));
   }
 
   #collect(map: MapNode, isTop: boolean): void {
@@ -87,7 +93,9 @@ export class Fields {
       const name = this.#known.get(lookup);
       if (name !== undefined) this.#add(name, { key, keyAt, value });
       else if (isTop && lookup === PROPERTIES) this.#collectProperties(value);
-      else if (!this.#ignored.has(lookup)) this.#reportUnknown(key, keyAt);
+      else if (this.#ignored !== 'others' && !this.#ignored.has(lookup)) {
+        this.#reportUnknown(key, keyAt);
+      }
     }
   }
 
@@ -113,6 +121,13 @@ export class Fields {
     const message = `a ${this.#names.owner} has no property ${quote(key)}${hint}`;
     this.#context.problems.error(keyAt, 'UnknownProperty', message);
   }
+}
+
+function textIn(
+  value: DocumentNode | undefined,
+): { readonly text: string; readonly at: Position } | undefined {
+  if (value === undefined || value.kind !== 'scalar' || isAbsent(value)) return undefined;
+  return { text: value.text, at: value.at };
 }
 
 /** `""`, `null` and `[]`, which Azure's tools write for what is not there. */

@@ -24,6 +24,7 @@ export const GROUP_TYPE = 'microsoft.network/networksecuritygroups';
 /** A rule that stands outside its group, as a child resource of a template. */
 export interface ChildRule {
   readonly node: DocumentNode;
+  readonly context: ReadContext;
   readonly origin: RuleOrigin;
 }
 
@@ -79,7 +80,7 @@ export function readGroup(
   const position = name?.at ?? map.at;
   const drafts = readRules(fields, context);
   for (const child of children) {
-    const draft = readSecurityRule(child.node, context, child.origin);
+    const draft = readSecurityRule(child.node, child.context, child.origin);
     if (draft !== undefined && !repeats(draft, drafts)) drafts.push(draft);
   }
   checkRuleList(drafts, name?.text ?? '', position, context.problems);

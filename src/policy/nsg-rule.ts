@@ -46,7 +46,7 @@ export interface RuleOrigin {
   readonly name: { readonly text: string; readonly at: Position };
 }
 
-const RULE_FIELDS: FieldNames = {
+const RULE_FIELDS = {
   owner: 'security rule',
   known: [
     'name',
@@ -76,7 +76,7 @@ const RULE_FIELDS: FieldNames = {
     'systemData',
     'additionalProperties',
   ],
-};
+} satisfies FieldNames;
 
 /** `condition` and `copy` are looked at before a resource's rule is read. */
 const RESOURCE_KEYS = [
@@ -136,6 +136,7 @@ export function readSecurityRule(
   const ruleContext: RuleContext = {
     problems: context.problems,
     resolve: (value) => context.resolve(value),
+    resolveIfKnown: (value) => context.resolveIfKnown(value),
     rule: written === undefined ? 'Security rule' : `Security rule ${quote(written.text)}`,
     at: written?.at ?? node.at,
   };
@@ -252,9 +253,9 @@ function readChoice<T>(
   });
 }
 
-/** A description changes nothing, so one that is a template expression stays as it is written. */
+/** A description changes nothing, so one that cannot be known stays as it is written. */
 function readDescription(fields: Fields, context: RuleContext): string {
-  const written = fields.writtenText('description');
+  const written = fields.textIfKnown('description');
   if (written === undefined) return '';
   const { text, at } = written;
   if (text.length > DESCRIPTION_LENGTH_MAX && !text.startsWith('[')) {

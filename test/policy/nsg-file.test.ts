@@ -360,9 +360,10 @@ describe('what cannot be read', () => {
       'a.tf',
       '§resource "azurerm_x" "y" {',
       ['UnsupportedFileFormat'],
-      'az network nsg show',
+      'terraform show -json',
     ],
-    ['Terraform in JSON', 'a.tf.json', '§{}', ['UnsupportedFileFormat'], 'Terraform'],
+    ['Terraform state', 'a.tfstate', '§{}', ['UnsupportedFileFormat'], 'terraform show -json'],
+    ['Terraform without groups', 'a.tf.json', '§{}', ['NoNetworkSecurityGroup']],
     [
       'Terraform under another name',
       'a.txt',
@@ -671,13 +672,13 @@ describe('template expressions', () => {
   const places: [name: string, resources: object[], path: string][] = [
     [
       'group copy',
-      [{ ...templateGroup('nsg1'), copy: { name: 'c', count: 2 } }],
+      [{ ...templateGroup('nsg1'), copy: { name: 'c', count: "[parameters('none')]" } }],
       'resources[0].copy',
     ],
     [
       'property copy',
       [{ ...templateGroup('nsg1'), properties: { copy: [{ name: 'securityRules', count: 2 }] } }],
-      'resources[0].properties.copy',
+      'resources[0].properties.copy[0]',
     ],
     [
       'condition',
