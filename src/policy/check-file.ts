@@ -4,6 +4,7 @@
  */
 import { configurationSchema } from './configuration-schema.ts';
 import { readDocument, type TextDocument } from './document.ts';
+import { isTerraform } from './import/terraform.ts';
 import { type FileSource, loadConfigurationText } from './load.ts';
 import { readNsgFile } from './nsg-file.ts';
 import { lintPolicy } from './lint.ts';
@@ -29,9 +30,10 @@ const SHARED_KEYS: ReadonlySet<string> = new Set(['$schema', 'networkInterfaces'
 
 /** By the keys at the top. What is none of them is checked as a configuration: its errors name the keys it may have. */
 function kindOf(document: TextDocument): FileKind {
-  const { root } = document;
+  const { root, file } = document;
   if (root.kind === 'list') return 'network security groups';
   if (root.kind !== 'map') return 'configuration';
+  if (isTerraform(root, file)) return 'network security groups';
   const keys = new Set(root.entries.map(({ key }) => key));
   if (keys.has('changeNumber') && keys.has('values')) return 'service tags';
   const isConfiguration = Object.keys(configurationSchema.shape).some(

@@ -54,6 +54,7 @@ export const NSGD_CODES = Object.freeze({
   InvalidServiceTagFile: 'The file is no service tag file, or one of its prefixes is none.',
   InvalidValue: 'A value is of another kind, or outside its bounds.',
   InvalidYaml: 'The file is no YAML.',
+  LinkedTemplateNotRead: 'A template deploys another one that is in another place.',
   MetricsExposed: 'The metrics are served to others than this machine.',
   MissingAddresses: 'A network interface needs addresses and has none.',
   MissingProperty: 'Something required is not there.',
@@ -79,16 +80,43 @@ export const NSGD_CODES = Object.freeze({
   ServiceTagReplaced: 'A custom service tag has the name of a published one.',
   SubscriptionLimitReached: 'There is more of something than one subscription may have.',
   TemplateValueUnknown: 'An expression of a template cannot be evaluated here.',
+  TerraformValueUnknown: 'A value is known only after apply, or evaluated only by Terraform.',
   UnknownProperty: 'A key is none that can stand there.',
   UnsupportedFileFormat: 'The file is of a format that nsgd does not read.',
 });
 
-export type ProblemCode = keyof typeof AZURE_CODES | keyof typeof NSGD_CODES;
+/** Codes of `nsgd import` and `nsgd export` alone. */
+export const CONVERSION_CODES = Object.freeze({
+  AddressUnknown: 'Azure assigns the address of a network interface, and no file says it.',
+  AmbiguousReference: 'A reference without a resource group may be to several resources.',
+  ApplicationSecurityGroupsDiffer:
+    'The addresses of one network interface are in different application security groups.',
+  DuplicateResource: 'One resource is in the files twice, and not the same.',
+  NetworkInterfaceLeftOut: 'A network interface is in another virtual network than the chosen one.',
+  NetworkInterfaceNotFound: 'An option names a network interface that is not in the files.',
+  NoNetworkInterface: 'The files have no network interface, so some were made up.',
+  NoResource: 'The files have no resource that is read.',
+  NotDeployable: 'Azure does not deploy a resource as it is.',
+  NotExported: 'A setting decides on traffic, and Azure has no place for it.',
+  PeeredNetworkUnknown: 'The address space of a peered network is not in the files.',
+  ResourceRenamed: 'Two resources have one name, so one of them got another.',
+  RouteTableNotRead: 'A subnet has a route table.',
+  ServiceTagNotInAzure: 'A rule names a custom service tag.',
+  SeveralVirtualNetworks: 'The files have several virtual networks, and none is chosen.',
+  TerraformIndexAssumed: 'A reference by count.index is taken to be to the same index.',
+  UnknownParameter: 'A parameter is given that no template has.',
+  UnsupportedResource: 'A resource decides on traffic, and nsgd has nothing for it.',
+  VirtualNetworkNotFound: 'An option names a virtual network that is not in the files.',
+});
+
+export type ProblemCode =
+  keyof typeof AZURE_CODES | keyof typeof NSGD_CODES | keyof typeof CONVERSION_CODES;
 
 /** What each code means, all of them. */
 export const PROBLEM_CODES: Readonly<Record<ProblemCode, string>> = Object.freeze({
   ...AZURE_CODES,
   ...NSGD_CODES,
+  ...CONVERSION_CODES,
 });
 
 /** For a code that comes through a library that knows only texts. */

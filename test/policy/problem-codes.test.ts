@@ -195,6 +195,12 @@ ${ruleText({ ...noSource, sourceApplicationSecurityGroups: '[§asg1, asg2]' }).r
   ],
   ['FileNotReadable', '§'],
   ['FileTooLarge', `§${'#'.repeat(33 * 1024 * 1024)}`],
+  [
+    'LinkedTemplateNotRead',
+    template(
+      `{ "type": "${TYPE}", "name": "nsg1" }, { "type": "Microsoft.Resources/deployments", "name": "d", "properties": { "templateLink": §{} } }`,
+    ),
+  ],
   configuration('MetricsExposed', 'metrics: { listen: §"[::]:9469" }'),
   configuration('FlowLogsNotWritten', '§flowLogs: { format: nsg-v2, directory: /var/log/nsgd }'),
   configuration(
@@ -302,6 +308,10 @@ serviceTags: { custom: { Nowhere: ["2001:db8::/32"] } }
     `applicationSecurityGroups: §[${many(3001, (index) => `{ name: asg${index} }`)}]`,
   ),
   ['TemplateValueUnknown', template(`{ "type": "${TYPE}", "name": §"[guid('x')]" }`)],
+  [
+    'TerraformValueUnknown',
+    `{ "resource": { "azurerm_network_security_group": { "a": { "name": §"\${upper(var.nsg)}" } } } }`,
+  ],
   rule('UnknownProperty', { '§hits': '1' }),
   ['UnsupportedFileFormat', "§param location string = 'westeurope'\n"],
 ];
@@ -309,6 +319,7 @@ serviceTags: { custom: { Nowhere: ["2001:db8::/32"] } }
 /** Of files that are no YAML. */
 const EXTENSIONS: Partial<Record<ProblemCode, string>> = {
   InvalidJson: 'json',
+  TerraformValueUnknown: 'tf.json',
   UnsupportedFileFormat: 'bicep',
 };
 
@@ -351,7 +362,9 @@ test('every code has a row', () => {
 test('every code stands in the source, and says what it means', () => {
   const folders = ['src/policy', 'daemon'].map((folder) => join(projectRoot, folder));
   const source = folders
-    .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+    )
     .filter((file) => file.endsWith('.ts') && !file.endsWith('problem-codes.ts'))
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n');

@@ -68,7 +68,10 @@ const groupsOf = (resources: unknown, others: object = {}, parameters: string[] 
   );
   const { networkSecurityGroups = [] } = (configuration ?? {}) as Sections;
   const groups = networkSecurityGroups.map(({ name, securityRules }) =>
-    [`${name}:`, ...securityRules.map((item) => `${String(item['name'])}@${String(item['priority'])}`)].join(' '),
+    [
+      `${name}:`,
+      ...securityRules.map((item) => `${String(item['name'])}@${String(item['priority'])}`),
+    ].join(' '),
   );
   return [...groups, ...problems.filter((problem) => !problem.includes('NoNetworkInterface'))];
 };
