@@ -1,8 +1,9 @@
 /**
  * `nsgd check`: every problem of every file, with its position. Takes configurations and exported NSGs.
  */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { checkFile } from '../../src/policy/check-file.ts';
+import { DEFAULT_LINT } from '../../src/policy/lint.ts';
 import { formatProblem, hasErrors, type Problem } from '../../src/policy/problem.ts';
 import { ExitCode } from '../exit-code.ts';
 import { inputFiles } from '../input.ts';
@@ -11,11 +12,24 @@ import { sarifOf } from '../sarif.ts';
 import { version } from '../version.ts';
 
 interface CheckOptions {
+  readonly managementPorts: readonly number[];
   readonly output: OutputFormat;
 }
 
+/** `22,3389`; an empty list is no port at all. */
+function parsePorts(text: string): number[] {
+  const ports = text.split(',').filter((part) => part.trim() !== '');
+  return ports.map((part) => {
+    const port = Number(part);
+    if (!/^\s*\d{1,5}\s*$/.test(part) || port < 1 || port > 65_535) {
+      throw new InvalidArgumentError('give ports from 1 to 65535 with commas between them.');
+    }
+    return port;
+  });
+}
+
 function check(files: readonly string[], options: CheckOptions): number {
-  const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles));
+  const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles, options));
   if (options.output === 'json') printJson({ schema: 1, problems });
   else if (options.output === 'sarif') printJson(sarifOf(problems, version, process.cwd()));
   else for (const problem of problems) print(formatProblem(problem));
@@ -34,6 +48,11 @@ export function addCheckCommand(program: Command): void {
     .argument(
       '<file...>',
       'configurations (YAML or JSON) or NSGs as Azure exports them; - for stdin',
+    )
+    .addOption(
+      new Option('--management-ports <ports>', 'TCP ports that the Internet should not reach')
+        .argParser(parsePorts)
+        .default(DEFAULT_LINT.managementPorts, DEFAULT_LINT.managementPorts.join(',')),
     )
     .addOption(outputOption(['table', 'json', 'sarif'], '; sarif for code scanning'))
     .action((files: string[], options: CheckOptions) => {

@@ -7,7 +7,7 @@ import { readDocument, type TextDocument } from './document.ts';
 import { isTerraform } from './import/terraform.ts';
 import { type FileSource, loadConfigurationText } from './load.ts';
 import { readNsgFile } from './nsg-file.ts';
-import { lintPolicy } from './lint.ts';
+import { DEFAULT_LINT, type LintOptions, lintPolicy } from './lint.ts';
 import { nameKey } from './names.ts';
 import { type Problem, sortProblems } from './problem.ts';
 import { parseServiceTagFile } from './service-tags-file.ts';
@@ -44,7 +44,11 @@ function kindOf(document: TextDocument): FileKind {
 }
 
 /** Warnings are among the problems; sorted by file and position. */
-export function checkFile(path: string, files: FileSource): readonly Problem[] {
+export function checkFile(
+  path: string,
+  files: FileSource,
+  lint: LintOptions = DEFAULT_LINT,
+): readonly Problem[] {
   let text: string;
   try {
     text = files.readText(path);
@@ -64,7 +68,7 @@ export function checkFile(path: string, files: FileSource): readonly Problem[] {
   if (kind === 'network security groups') return readNsgFile(text, path).problems;
   const result = loadConfigurationText(text, path, files);
   if (!result.ok) return result.problems;
-  return sortProblems([...result.warnings, ...lintPolicy(result.configuration, result.policy)]);
+  return sortProblems([...result.warnings, ...lintPolicy(result, lint)]);
 }
 
 function serviceTagProblems(text: string, path: string): readonly Problem[] {

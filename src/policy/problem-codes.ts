@@ -56,6 +56,8 @@ export const NSGD_CODES = Object.freeze({
   InvalidYaml: 'The file is no YAML.',
   LinkedTemplateNotRead: 'A template deploys another one that is in another place.',
   MetricsExposed: 'The metrics are served to others than this machine.',
+  ManagementPortOpenToInternet:
+    'A rule lets much of the Internet reach a port that machines are managed through.',
   MissingAddresses: 'A network interface needs addresses and has none.',
   MissingProperty: 'Something required is not there.',
   NetworkInterfaceWithoutSubnet: 'A network interface names no subnet, though there are some.',
@@ -67,9 +69,13 @@ export const NSGD_CODES = Object.freeze({
   PolicyNotEnforced: 'A data plane did not take the policy.',
   ReservedServiceTagName: 'A custom service tag has the name of a special one.',
   RestartRequired: 'A setting changed that a reload cannot change.',
+  RuleDeniedByOtherGroup:
+    'All that a rule allows beyond the default rules is denied by the other group, on every interface.',
+  RuleMatchesNoInterface: 'No interface that the group applies to has an address of the rule.',
   RuleNeverMatches: 'No packet can match the rule.',
   RuleRedundant: 'Without the rule every verdict would be the same.',
-  RuleShadowed: 'An earlier rule does the opposite to everything that the rule matches.',
+  RuleShadowed:
+    'Earlier rules take everything that the rule matches, and do the opposite to some of it.',
   SecurityGroupNameMissing: 'A network security group has no name.',
   SecurityRuleDescriptionTooLong: 'A description has more than 140 characters.',
   SecurityRuleExactlyOneParameter: 'One side of a rule has several forms of address or port.',

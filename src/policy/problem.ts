@@ -15,11 +15,23 @@ export interface Position {
 
 export type Severity = 'error' | 'warning';
 
+/** One packet that shows what a problem says, in the words of `nsgd verify`. */
+export interface Witness {
+  /** Undefined where no interface has the group. */
+  readonly nic?: string;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly protocol: string;
+  /** `10.0.1.4:80`, `[fd00::4]:80`, or an address alone where the protocol has no ports. */
+  readonly local: string;
+  readonly remote: string;
+}
+
 export interface Problem extends Position {
   /** Azure's error code where one exists, in the same spelling style otherwise. */
   readonly code: ProblemCode;
   readonly message: string;
   readonly severity: Severity;
+  readonly witness?: Witness;
 }
 
 const QUOTED_LENGTH_MAX = 120;
@@ -79,6 +91,19 @@ export class ProblemList {
 
   warning(at: Position, code: ProblemCode, message: string): void {
     this.#add(at, code, message, 'warning');
+  }
+
+  /** A warning that names a packet. */
+  finding(at: Position, code: ProblemCode, message: string, witness: Witness | undefined): void {
+    if (witness === undefined) {
+      this.warning(at, code, message);
+      return;
+    }
+    const { direction, protocol, local, remote } = witness;
+    const example = `for example ${direction} ${protocol}, local ${local}, remote ${remote}`;
+    const { file, line, column } = at;
+    const text = `${message} (${example})`;
+    this.#push({ file, line, column, code, message: text, severity: 'warning', witness });
   }
 
   addAll(problems: readonly Problem[]): void {

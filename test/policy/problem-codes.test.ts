@@ -142,6 +142,16 @@ const moreAzureRows: readonly Row[] = [
 const template = (resource: string): string => `{ "resources": [${resource}] }`;
 const TYPE = 'Microsoft.Network/networkSecurityGroups';
 
+const indented = (rules: readonly string[]): string => rules.join('\n').replaceAll(/^/gm, '    ');
+/** One interface with a group of these rules. */
+const onInterface = (rules: readonly string[], at: string): string => `${NETWORK}
+networkSecurityGroups:
+  - name: nsg1
+    securityRules:
+${indented(rules)}
+networkInterfaces: [{ name: vm1, addresses: [${at}], networkSecurityGroup: nsg1 }]
+`;
+
 const nsgdRows: readonly Row[] = [
   configuration(
     'ApplicationSecurityGroupCountLimitReached',
@@ -221,6 +231,10 @@ ${ruleText({ ...noSource, sourceApplicationSecurityGroups: '[§asg1, asg2]' }).r
   ],
   rule('InvalidValue', { access: '§[Allow]' }),
   ['InvalidYaml', 'name: nsg1\n§\tsecurityRules: []\n'],
+  [
+    'ManagementPortOpenToInternet',
+    onInterface([ruleText({ name: '§ssh', destinationPortRange: '"22"' })], '10.0.0.4'),
+  ],
   configuration(
     'MissingAddresses',
     'applicationSecurityGroups: [{ name: asg1 }]',
@@ -257,6 +271,21 @@ networkInterfaces: [§{ name: vm1, addresses: [10.0.0.4] }]
   ],
   ['PartialList', `{ "value": [{ "name": "nsg1", "type": "${TYPE}" }], "nextLink": §"x" }`],
   configuration('ReservedServiceTagName', 'serviceTags: { custom: { §Internet: [192.0.2.0/24] } }'),
+  [
+    'RuleDeniedByOtherGroup',
+    `virtualNetwork: { addressSpace: [10.0.0.0/16], subnets: [{ name: s1, addressPrefix: 10.0.0.0/24, networkSecurityGroup: nsg2 }] }
+networkSecurityGroups:
+  - { name: nsg2, securityRules: [] }
+  - name: nsg1
+    securityRules:
+${indented([ruleText({ name: '§web' })])}
+networkInterfaces: [{ name: vm1, addresses: [10.0.0.4], subnet: s1, networkSecurityGroup: nsg1 }]
+`,
+  ],
+  [
+    'RuleMatchesNoInterface',
+    onInterface([ruleText({ name: '§web', destinationAddressPrefix: '10.0.0.5' })], '10.0.0.4'),
+  ],
   [
     'RuleNeverMatches',
     `${NETWORK}\nnetworkSecurityGroups:\n  - name: nsg1\n    securityRules:\n${ruleText({
