@@ -14,9 +14,11 @@ import { targets } from './targets.ts';
 const REGRESSIONS = join(projectRoot, 'test/fuzz/regressions');
 /** Cases of a short run: a few seconds each. */
 const CASES: Readonly<Record<string, number>> = {
-  frames: 150_000,
-  captures: 5000,
-  segments: 1500,
+  frames: 120_000,
+  captures: 4000,
+  configurations: 120,
+  requests: 160,
+  segments: 1000,
 };
 
 describe('a short run', () => {

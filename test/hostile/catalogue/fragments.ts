@@ -180,6 +180,8 @@ const floods: readonly Case[] = [
     row: 5,
     attack: 'first fragments of 6,000 datagrams that never complete: 4,096 are remembered',
     policy: ALLOW_ALL,
+    chosen:
+      'no quota for each source: forged sources have none; the datagram used least recently makes room',
     steps: [
       flood(
         'in',

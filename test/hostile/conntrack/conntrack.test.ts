@@ -1,0 +1,118 @@
+/**
+ * nsgd beside the kernel: the same conversations through the pipeline and through nftables with connection tracking, and the
+ * verdict on every packet equal, or the difference in the list with its reason. NSGD_SEED takes another seed than 1.
+ */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildFrame, viewOf } from '../../helpers/frames.ts';
+import { Lab } from '../../helpers/lab.ts';
+import { liveTestObstacle } from '../../helpers/network-namespace.ts';
+import { PipelineRig } from '../../helpers/pipeline-rig.ts';
+import { Random } from '../../helpers/random.ts';
+import type { Conversation, ConversationPacket } from './conversation.ts';
+import { conversationsFrom, OPEN_TCP, OPEN_UDP } from './conversations.ts';
+import { differences } from './differences.ts';
+import { KernelFilter } from './kernel-filter.ts';
+
+type Verdict = 'pass' | 'drop';
+
+const POLICY = {
+  nic: [
+    `Tcp 100 Inbound Allow Tcp * * * ${OPEN_TCP}`,
+    `Udp 110 Inbound Allow Udp * * * ${OPEN_UDP}`,
+    'Icmp 120 Inbound Allow Icmp * * * *',
+    'Deny 130 Inbound Deny * * * * *',
+    'Out 100 Outbound Allow * * * * *',
+  ],
+  neighbour: ['10.0.1.5'],
+};
+const FIRST_IDENTIFICATION = 1000;
+const hasNft = spawnSync('nft', ['--version']).status === 0;
+const obstacle = liveTestObstacle() ?? (hasNft ? undefined : 'needs nftables');
+
+interface Sent extends ConversationPacket {
+  readonly conversation: string;
+  readonly step: number;
+  readonly identification: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Every packet with an identification of its own, which no kernel sets itself. */
+function numbered(conversations: readonly Conversation[]): Sent[] {
+  let identification = FIRST_IDENTIFICATION;
+  return conversations.flatMap(({ name, packets }) =>
+    packets.map((packet, step) => {
+      identification++;
+      const { ip } = packet.frame;
+      if (ip === undefined) throw new Error('IPv4, please');
+      const bytes = buildFrame({ ...packet.frame, ip: { ...ip, id: identification } });
+      return { ...packet, conversation: name, step, identification, bytes };
+    }),
+  );
+}
+
+describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'})`, () => {
+  const seed = Number(process.env['NSGD_SEED'] ?? 1);
+  const conversations = conversationsFrom(new Random(seed));
+  const sent = numbered(conversations);
+  const lines: string[] = [];
+  const occurred = new Set<string>();
+  let lab: Lab;
+
+  beforeAll(async () => {
+    lab = new Lab();
+    const kernel = new KernelFilter(lab);
+    const rig = new PipelineRig(POLICY, { maxFlows: 4096 });
+    const steps = Math.max(...sent.map(({ step }) => step));
+    // All conversations at once, a step at a time: within one the order is kept.
+    for (let step = 0; step <= steps; step++) {
+      for (const side of [0, 1] as const) {
+        const direction = side === 0 ? 'in' : 'out';
+        const packets = sent.filter((one) => one.step === step && one.direction === direction);
+        // oxlint-disable-next-line no-await-in-loop -- one after another is the point
+        const passed = await kernel.pass(
+          side,
+          packets.map(({ bytes }) => bytes),
+        );
+        for (const packet of packets) {
+          const isPassed = rig.pipeline.judge(viewOf(packet.bytes), 0, packet.bytes.length, side);
+          note(
+            packet,
+            passed.has(packet.identification) ? 'pass' : 'drop',
+            isPassed === 1 ? 'pass' : 'drop',
+          );
+        }
+      }
+    }
+    kernel.close();
+  });
+  afterAll(async () => {
+    await lab?.close();
+  });
+
+  function note(packet: Sent, kernel: Verdict, nsgd: Verdict): void {
+    if (kernel === nsgd) return;
+    const listed = differences[packet.label];
+    if (listed?.kernel === kernel && listed.nsgd === nsgd) occurred.add(packet.label);
+    else
+      lines.push(
+        `${packet.conversation}, step ${packet.step}, ${packet.label}: kernel ${kernel}, nsgd ${nsgd}`,
+      );
+  }
+
+  test('200 conversations at least, TCP, UDP and ICMP', () => {
+    expect(conversations.length).toBeGreaterThanOrEqual(200);
+    for (const protocol of ['TCP', 'UDP', 'ICMP']) {
+      const some = conversations.filter(({ name }) => name.startsWith(protocol));
+      expect(some.length).toBeGreaterThanOrEqual(20);
+    }
+  });
+
+  test('every packet gets the same verdict, or its difference is listed', () => {
+    expect(lines, `seed ${seed}`).toEqual([]);
+  });
+
+  test('every listed difference occurs', () => {
+    expect([...occurred].toSorted()).toEqual(Object.keys(differences).toSorted());
+  });
+});
