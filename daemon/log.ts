@@ -68,6 +68,33 @@ export interface LogSurroundings {
   readonly write: (descriptor: number, line: string) => void;
 }
 
+/**
+ * Writes a line where the log goes. Whoever reads it may have ended (EPIPE), be slow (EAGAIN) or have no room (ENOSPC): none of
+ * that may end or hold up the daemon, so the line is lost, and the next one that is written is told how many were.
+ */
+export class LineWriter {
+  readonly #write: (descriptor: number, line: string) => void;
+  #lost = 0;
+
+  constructor(write: (descriptor: number, line: string) => void) {
+    this.#write = write;
+  }
+
+  /** Lines lost since the last one that was written. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  write(descriptor: number, line: string): void {
+    try {
+      this.#write(descriptor, line);
+      this.#lost = 0;
+    } catch {
+      this.#lost++;
+    }
+  }
+}
+
 export const PROCESS_SURROUNDINGS: LogSurroundings = {
   environment: process.env,
   isTerminal: process.stderr.isTTY,
@@ -84,6 +111,7 @@ export function createLog(level: string, surroundings = PROCESS_SURROUNDINGS): p
   const descriptor = environment['JOURNAL_STREAM'] === undefined ? STDERR : STDOUT;
   const isReadable = descriptor === STDERR && isTerminal;
   const limit = new LineLimit(clock);
+  const writer = new LineWriter(write);
   return pino(
     {
       level,
@@ -95,18 +123,21 @@ export function createLog(level: string, surroundings = PROCESS_SURROUNDINGS): p
           const message = String(hasFields ? second : first);
           const suppressed = limit.admit(message);
           if (suppressed === undefined) return;
-          if (suppressed === 0) method.apply(this, parts);
-          else
-            method.apply(this, [
-              { ...(hasFields ? first : {}), suppressedLines: suppressed },
-              message,
-            ]);
+          const losses = {
+            ...(suppressed > 0 && { suppressedLines: suppressed }),
+            ...(writer.lost > 0 && { lostLines: writer.lost }),
+          };
+          method.apply(this, [{ ...(hasFields ? first : {}), ...losses }, message]);
         },
       },
     },
     {
       write: (line: string) =>
-        write(descriptor, `${isReadable ? readableLine(line) : escapeControls(line.trimEnd())}\n`),
+        writer.write(
+          descriptor,
+          `${isReadable ? readableLine(line) : escapeControls(line.trimEnd())}
+`,
+        ),
     },
   );
 }

@@ -85,3 +85,26 @@ describe('what repeats', () => {
     expect(plain).toMatchObject({ suppressedLines: 10, msg: 'plain' });
   });
 });
+
+test('a line that cannot be written ends nothing; the next one says how many were lost', () => {
+  const written: string[] = [];
+  let problem: string | undefined = 'EPIPE';
+  const log = createLog('info', {
+    environment: {},
+    isTerminal: false,
+    clock: () => 0,
+    write: (_, line) => {
+      if (problem !== undefined) throw Object.assign(new Error(problem), { code: problem });
+      written.push(line);
+    },
+  });
+  log.info('lost');
+  log.error({ wire: 'w' }, 'lost too');
+  problem = undefined;
+  log.info({ wire: 'w' }, 'first');
+  log.info('second');
+  expect(written.map((line) => JSON.parse(line) as object)).toEqual([
+    expect.objectContaining({ wire: 'w', lostLines: 2, msg: 'first' }),
+    expect.not.objectContaining({ lostLines: 2 }),
+  ]);
+});

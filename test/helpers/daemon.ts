@@ -35,8 +35,12 @@ export class TestDaemon {
   readonly process: LabProcess;
   readonly #namespace: NetworkNamespace;
 
-  private constructor(lab: Lab, namespace: NetworkNamespace, configuration: ConfigurationText) {
-    const directory = join(lab.directory, 'run');
+  private constructor(
+    lab: Lab,
+    namespace: NetworkNamespace,
+    configuration: ConfigurationText,
+    directory: string,
+  ) {
     mkdirSync(directory, { recursive: true, mode: 0o750 });
     this.socket = join(directory, 'control.sock');
     this.configurationFile = join(lab.directory, 'nsgd.json');
@@ -49,13 +53,18 @@ export class TestDaemon {
     this.process = lab.spawn(namespace, 'nsgd', command);
   }
 
-  /** Starts it and waits until it is ready. @throws Error with what it printed when it does not become so */
+  /**
+   * Starts it and waits until it is ready.
+   * @param directory its runtime directory; one in the lab's folder
+   * @throws Error with what it printed when it does not become so
+   */
   static async start(
     lab: Lab,
     namespace: NetworkNamespace,
     configuration: ConfigurationText,
+    directory = join(lab.directory, 'run'),
   ): Promise<TestDaemon> {
-    const daemon = new TestDaemon(lab, namespace, configuration);
+    const daemon = new TestDaemon(lab, namespace, configuration, directory);
     await daemon.untilReady();
     return daemon;
   }

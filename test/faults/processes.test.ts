@@ -1,0 +1,178 @@
+/**
+ * What happens to the processes of the daemon: killed, stopped, two of them, without files, without somebody who reads the log.
+ * `make faults` repeats the kills a hundred times.
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nsgd, nsgdProgram } from '../helpers/daemon.ts';
+import { Lab } from '../helpers/lab.ts';
+import { liveObstacle } from '../helpers/live.ts';
+import { Random } from '../helpers/random.ts';
+import { waitFor } from '../helpers/wait.ts';
+import { FaultRig, isRunning, report, ROUNDS } from './rig.ts';
+
+/** Aims, in milliseconds: data plane and daemon until packets pass again. The daemon's is Node's start, twice, too. */
+const DATA_PLANE_READY_MS = 5_000;
+const DAEMON_READY_MS = 15_000;
+const ROUND_MS = 30_000;
+
+describe.skipIf(liveObstacle !== undefined)(`processes (${liveObstacle ?? 'live'})`, () => {
+  let rig: FaultRig;
+  const random = new Random();
+
+  beforeAll(async () => {
+    rig = await FaultRig.build();
+  });
+  afterAll(async () => {
+    await rig?.close();
+  });
+
+  test(
+    'kill -9 of the data plane at random moments: the open session goes on, nothing passes unfiltered',
+    { timeout: ROUNDS * ROUND_MS },
+    async () => {
+      const times: number[] = [];
+      const { restarts } = rig.daemon.wire();
+      for (let round = 0; round < ROUNDS; round++) {
+        await sleep(random.below(300));
+        const { processId } = rig.daemon.wire();
+        times.push(
+          await rig.survive(async () => {
+            process.kill(processId, 'SIGKILL');
+            await waitFor('it to end', () => (isRunning(processId) ? undefined : true));
+          }, DATA_PLANE_READY_MS),
+        );
+      }
+      expect(rig.daemon.wire().restarts).toBe(restarts + ROUNDS);
+      report('kill -9 of the data plane', times);
+    },
+  );
+
+  test(
+    'kill -9 of the control process: no data plane outlives it, a start takes the flows over',
+    { timeout: ROUNDS * ROUND_MS },
+    async () => {
+      const times: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        await sleep(random.below(300));
+        const { processId } = rig.daemon.wire();
+        const start = performance.now();
+        await rig.survive(async () => {
+          rig.daemon.process.signal('SIGKILL');
+          await rig.daemon.process.exited;
+          await waitFor(
+            'the data plane to end',
+            () => (isRunning(processId) ? undefined : true),
+            1000,
+          );
+          await rig.restart();
+        }, DAEMON_READY_MS);
+        times.push(performance.now() - start);
+        await rig.logged(/"flows":[1-9]\d*,.*"msg":"flows restored"/);
+      }
+      report('kill -9 of the control process, its start included', times);
+    },
+  );
+
+  test('a data plane that is stopped for three seconds goes on; nobody kills it', async () => {
+    const { processId, restarts } = rig.daemon.wire();
+    await rig.survive(async () => {
+      process.kill(processId, 'SIGSTOP');
+      await sleep(3000);
+      process.kill(processId, 'SIGCONT');
+    }, DATA_PLANE_READY_MS);
+    expect(rig.daemon.wire()).toMatchObject({ processId, restarts });
+  });
+
+  test.runIf(ROUNDS >= 10)('a data plane that hangs is killed and started again', async () => {
+    const { processId, restarts } = rig.daemon.wire();
+    await rig.survive(async () => {
+      process.kill(processId, 'SIGSTOP');
+      await waitFor('it to be killed', () => (isRunning(processId) ? undefined : true), 15_000);
+    }, DATA_PLANE_READY_MS);
+    expect(rig.daemon.wire().restarts).toBe(restarts + 1);
+  });
+
+  test('while the control process is stopped packets pass, and are judged', async () => {
+    const control = rig.daemon.process;
+    await rig.survive(async () => {
+      control.signal('SIGSTOP');
+      try {
+        for (let round = 0; round < 5; round++) await rig.useSession(3000);
+        // A connection that is new meanwhile.
+        await rig.openSession();
+      } finally {
+        control.signal('SIGCONT');
+      }
+    }, DATA_PLANE_READY_MS);
+  });
+
+  test('a second daemon on the same wire waits and says why; the first goes on', async () => {
+    const other = new Lab();
+    try {
+      const directory = join(other.directory, 'run');
+      const file = join(other.directory, 'nsgd.json');
+      const settings = { runtimeDirectory: directory, metrics: { listen: 'off' } };
+      writeFileSync(
+        file,
+        rig.configuration()({ ...settings, stateDirectory: directory, control: {} }),
+      );
+      const second = other.spawn(rig.network.filter, 'second', [nsgdProgram, 'run', '-c', file]);
+      await rig.survive(
+        () =>
+          waitFor(
+            'the second daemon to say why it waits',
+            () => (second.stderr.includes('another program uses it') ? true : undefined),
+            60_000,
+          ).then(() => undefined),
+        DATA_PLANE_READY_MS,
+      );
+    } finally {
+      await other.close();
+    }
+    await rig.survive(() => undefined, DATA_PLANE_READY_MS);
+  });
+
+  test('without file descriptors left the socket is deaf, packets pass, and it hears again', async () => {
+    const { pid = 0 } = rig.daemon.process.child;
+    const limit = (soft: number): void => {
+      execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`]);
+    };
+    const before = execFileSync('prlimit', [
+      '--pid',
+      String(pid),
+      '--nofile',
+      '-o',
+      'SOFT',
+      '--noheadings',
+    ]);
+    // Whatever is open stays so; nothing more can be opened.
+    limit(3);
+    try {
+      await rig.useSession();
+      expect(nsgd(['status', '--socket', rig.daemon.socket]).status).not.toBe(0);
+      await rig.openSession();
+      await rig.useSession();
+    } finally {
+      limit(Number(before.toString().trim()));
+    }
+    await waitFor('the socket to answer', () =>
+      rig.daemon.command('status').status === 0 ? true : undefined,
+    );
+    await rig.survive(() => undefined, DATA_PLANE_READY_MS);
+  });
+
+  test('when nobody reads the log any more packets pass, and a reload works', async () => {
+    await rig.survive(() => {
+      rig.daemon.process.child.stderr.destroy();
+      expect(rig.daemon.reload(rig.configuration(1)).status).toBe(0);
+      expect(rig.daemon.reload(rig.configuration(0)).status).toBe(0);
+    }, DATA_PLANE_READY_MS);
+    expect(await rig.daemon.process.stop()).toBe('exit 0');
+    await rig.restart();
+    await rig.survive(() => undefined, DAEMON_READY_MS);
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * A daemon between real hosts, with what must go on whatever happens to it: a session that was open before, and datagrams that
+ * no rule allows, which must never arrive.
+ */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { callControl } from '../../daemon/control/client.ts';
+import { TestDaemon } from '../helpers/daemon.ts';
+import { rule } from '../helpers/four-vms.ts';
+import { Lab } from '../helpers/lab.ts';
+import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
+import type { Peer } from '../helpers/peer-client.ts';
+import { waitFor } from '../helpers/wait.ts';
+
+export const VM = '10.0.1.4';
+const ECHO = 7;
+const DENIED = 53;
+
+/** Rounds of a fault that is repeated; a hundred for `make faults`. */
+export const ROUNDS = Number(process.env['NSGD_FAULT_ROUNDS'] ?? 3);
+
+export class FaultRig {
+  readonly lab = new Lab();
+  readonly network: Network;
+  readonly stateDirectory: string;
+  daemon: TestDaemon;
+  #session = 0;
+
+  private constructor(network: Network, lab: Lab, daemon: TestDaemon) {
+    this.network = network;
+    this.lab = lab;
+    this.daemon = daemon;
+    this.stateDirectory = join(lab.directory, 'state');
+  }
+
+  static async build(): Promise<FaultRig> {
+    const lab = new Lab();
+    const network = buildNetwork(lab, {
+      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
+    });
+    mkdirSync(join(lab.directory, 'state'), { mode: 0o700 });
+    const daemon = await TestDaemon.start(lab, network.filter, configurationIn(lab));
+    const rig = new FaultRig(network, lab, daemon);
+    await rig.vm.call('serveTcp', { port: ECHO });
+    await rig.vm.call('serveUdp', { port: DENIED });
+    await rig.openSession();
+    return rig;
+  }
+
+  get internet(): Peer {
+    return hostOf(this.network, 'internet').peer;
+  }
+  get vm(): Peer {
+    return hostOf(this.network, 'vm1').peer;
+  }
+
+  /** The configuration, with another rule in it for every number: what reloads go to and fro between. */
+  configuration(variant = 0): (settings: Readonly<Record<string, unknown>>) => string {
+    return configurationIn(this.lab, variant);
+  }
+
+  async openSession(): Promise<void> {
+    const { connection, outcome } = await this.internet.call('connect', {
+      address: VM,
+      port: ECHO,
+      timeoutMs: 5000,
+    });
+    if (connection === undefined) throw new Error(`no session: ${outcome}`);
+    this.#session = connection;
+  }
+
+  /** A line through the open session and back. @returns milliseconds it took @throws Error where the session is dead */
+  async useSession(timeoutMs = 15_000): Promise<number> {
+    const start = performance.now();
+    const { outcome } = await this.internet.call('exchange', {
+      connection: this.#session,
+      text: 'still there',
+      timeoutMs,
+    });
+    if (outcome !== 'answered') throw new Error(`the session that was open: ${outcome}`);
+    return performance.now() - start;
+  }
+
+  /** Starts the daemon again, as the service manager would. */
+  async restart(): Promise<void> {
+    this.daemon = await TestDaemon.start(this.lab, this.network.filter, this.configuration());
+  }
+
+  /**
+   * Does something to the daemon while datagrams that no rule allows are sent all the time.
+   * @returns milliseconds until the wire was ready again, from the end of the fault
+   * @throws Error when a datagram arrived, or the open session died
+   */
+  async survive(fault: () => Promise<void> | void, readyMs: number): Promise<number> {
+    const arrived = async () => (await this.vm.call('udpReceived', { port: DENIED })).datagrams;
+    const before = await arrived();
+    let isOver = false;
+    const stray = (async () => {
+      while (!isOver) {
+        await this.internet.call('askUdp', { address: VM, port: DENIED, tries: 5, timeoutMs: 20 });
+      }
+    })();
+    try {
+      await fault();
+      const start = performance.now();
+      await this.untilReady(readyMs);
+      const recovery = performance.now() - start;
+      await this.useSession();
+      return recovery;
+    } finally {
+      isOver = true;
+      await stray;
+      const passed = (await arrived()) - before;
+      // oxlint-disable-next-line no-unsafe-finally -- worse than what else went wrong
+      if (passed > 0) throw new Error(`${passed} datagrams passed that no rule allows`);
+    }
+  }
+
+  async untilReady(timeoutMs: number): Promise<void> {
+    await waitFor(
+      'the wire to be ready',
+      () =>
+        callControl(this.daemon.socket, { method: 'GET', target: '/-/ready' }).then(
+          ({ status }) => (status === 200 ? true : undefined),
+          () => undefined,
+        ),
+      timeoutMs,
+    );
+  }
+
+  /** Waits for a line of the daemon's log. */
+  async logged(line: RegExp): Promise<void> {
+    await waitFor(`the log to have ${line.source}`, () =>
+      line.test(this.daemon.process.stderr) ? true : undefined,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.lab.close();
+  }
+}
+
+function configurationIn(
+  lab: Lab,
+  variant = 0,
+): (settings: Readonly<Record<string, unknown>>) => string {
+  const allow = { direction: 'Inbound', access: 'Allow', protocol: 'Tcp' } as const;
+  return (settings) =>
+    JSON.stringify({
+      virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
+      networkSecurityGroups: [
+        {
+          name: 'nsg',
+          securityRules: [
+            rule({ ...allow, name: 'AllowEcho', destinationPortRange: String(ECHO) }),
+            rule({
+              ...allow,
+              name: `Allow${8000 + variant}`,
+              priority: 200,
+              destinationPortRange: String(8000 + variant),
+            }),
+          ],
+        },
+      ],
+      networkInterfaces: [
+        { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
+      ],
+      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
+      flowTable: { maxFlows: 65_536 },
+      stateDirectory: join(lab.directory, 'state'),
+      ...settings,
+    });
+}
+
+/** True while a process runs; one that waits for its parent to look at it does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return (
+      existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** A figure for docs/RELIABILITY.md, on standard output. */
+export function report(fault: string, times: readonly number[]): void {
+  const sorted = times.toSorted((a, b) => a - b);
+  const figure = (at: number): string => `${Math.round(sorted[at] ?? 0)} ms`;
+  const middle = figure(Math.floor(sorted.length / 2));
+  console.info(
+    `faults: ${fault}: ${times.length} times, ready again after ${middle}, at most ${figure(sorted.length - 1)}`,
+  );
+}
