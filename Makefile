@@ -76,4 +76,7 @@ deb-test: ## install, run, upgrade, remove and purge that package in a clean Deb
 audit: setup ## known weaknesses of the packages that are installed with nsgd, and their list (nsgd.cdx.json)
 	@scripts/audit
 
+faults: build ## kill, stop, fill, flap and damage what the daemon stands on, the kills a hundred times (as root; 15 minutes)
+	@NSGD_FAULT_ROUNDS=100 npx vitest run test/faults
+
 check: lint test ## lint and test: what has to pass before a commit

@@ -87,6 +87,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #retryAt = 0;
   #isFirstStart = true;
   #timer: NodeJS.Timeout | undefined;
+  /** As they were when the kernel was asked last. */
+  #devices: WireDevices = [undefined, undefined];
   #lastHeartbeat = 0;
   #lastHeartbeatAt = 0;
   #stopping: Promise<void> | undefined;
@@ -185,8 +187,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
   }
 
+  /** Where the kernel cannot be asked, for want of descriptors or memory, what it said last: no reason to end. */
   #readDevices(): WireDevices {
-    const devices = readWireDevices(this.#options.start);
+    let devices = this.#devices;
+    try {
+      devices = readWireDevices(this.#options.start);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+    }
+    this.#devices = devices;
     for (const [side, device] of devices.entries()) {
       this.#segments.page.setLinkRunning(side, device?.isRunning ?? false);
     }

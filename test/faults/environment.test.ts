@@ -122,7 +122,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
 
   test('a policy file that somebody damaged before the data plane reads it is refused; the one before stays', async () => {
     const { activeGeneration } = rig.daemon.wire();
-    const [name = ''] = readdirSync(paths().directory).filter((each) => each.startsWith('policy.'));
+    const name = readdirSync(paths().directory).find((each) => each.startsWith('policy.')) ?? '';
     const descriptor = openSync(join(paths().directory, name), 'r+');
     writeSync(descriptor, Buffer.alloc(64, 0xff), 0, 64, 0);
     closeSync(descriptor);
@@ -158,11 +158,11 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
   });
 
   test('a file that is swapped and half written while it is read: one of the policies or an error, never half of one', async () => {
-    let isOver = false;
+    const over = new AbortController();
     const file = rig.daemon.configurationFile;
     const settings = { runtimeDirectory: join(socketOf(), '..'), control: { socket: socketOf() } };
     const writer = (async () => {
-      for (let turn = 0; !isOver; turn++) {
+      for (let turn = 0; !over.signal.aborted; turn++) {
         const text = rig.configuration(turn % 2)(settings);
         if (turn % 3 === 0) writeFileSync(file, text.slice(0, random.below(text.length)));
         else {
@@ -175,9 +175,9 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     await rig.survive(async () => {
       const statuses = new Set<number>();
       for (let round = 0; round < 60; round++) statuses.add((await reload()).status);
-      expect([...statuses].toSorted()).toEqual([200, 422]);
+      expect(statuses).toEqual(new Set([200, 422]));
     }, READY_MS);
-    isOver = true;
+    over.abort();
     await writer;
     expect(rig.daemon.reload(rig.configuration(0)).status).toBe(0);
     const names = rig.daemon.rules().map(({ ruleName }) => ruleName);

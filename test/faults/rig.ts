@@ -94,9 +94,9 @@ export class FaultRig {
   async survive(fault: () => Promise<void> | void, readyMs: number): Promise<number> {
     const arrived = async () => (await this.vm.call('udpReceived', { port: DENIED })).datagrams;
     const before = await arrived();
-    let isOver = false;
+    const over = new AbortController();
     const stray = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await this.internet.call('askUdp', { address: VM, port: DENIED, tries: 5, timeoutMs: 20 });
       }
     })();
@@ -108,7 +108,7 @@ export class FaultRig {
       await this.useSession();
       return recovery;
     } finally {
-      isOver = true;
+      over.abort();
       await stray;
       const passed = (await arrived()) - before;
       // oxlint-disable-next-line no-unsafe-finally -- worse than what else went wrong
