@@ -7,6 +7,7 @@ import { EVENT_KIND_NAMES } from '../src/engine/event-record.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
+import { type DeviceState, deviceWarnings, readDeviceState } from './device-state.ts';
 import type { MetricsSource } from './metrics-readers.ts';
 import type { Readiness } from './metrics-pages.ts';
 import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
@@ -25,6 +26,10 @@ export interface InterfaceStatus {
   /** Of the kernel's drops, those for which the receive ring had no room. */
   readonly receiveRingFull: number;
   readonly invalidDescriptors: number;
+  /** Frames that the receive ring holds; null with the cap backend and before the first data plane. */
+  readonly ringSlots: number | null;
+  /** Null while there is no such interface. */
+  readonly device: DeviceState | null;
 }
 
 export interface ReasonStatus {
@@ -66,6 +71,8 @@ export interface DaemonStatus {
   readonly configuration: string;
   readonly isReady: boolean;
   readonly notReadyReasons: readonly string[];
+  /** What somebody should look at though it works. */
+  readonly warnings: readonly string[];
   readonly isLastReloadSuccessful: boolean;
   readonly lastReloadSuccess: string;
   readonly wires: readonly WireStatus[];
@@ -128,6 +135,8 @@ function interfaceStatuses(wire: WireView): InterfaceStatus[] {
     kernelDrops: counters.interface(side, InterfaceCounter.KernelDrops),
     receiveRingFull: counters.interface(side, InterfaceCounter.ReceiveRingFull),
     invalidDescriptors: counters.interface(side, InterfaceCounter.InvalidDescriptors),
+    ringSlots: wire.ringSlots[side] ?? null,
+    device: readDeviceState(name) ?? null,
   }));
 }
 
@@ -171,6 +180,10 @@ export function daemonStatus(
   configuration: string,
   readiness: Readiness,
 ): DaemonStatus {
+  const wires = source.wires.map(wireStatus);
+  const reload = source.isLastReloadSuccessful
+    ? []
+    : ['the last reload failed: the policy before it is in force'];
   return {
     version: source.version,
     processId: process.pid,
@@ -178,9 +191,10 @@ export function daemonStatus(
     configuration,
     isReady: readiness.isReady,
     notReadyReasons: readiness.reasons,
+    warnings: [...reload, ...wires.flatMap(({ interfaces }) => deviceWarnings(interfaces))],
     isLastReloadSuccessful: source.isLastReloadSuccessful,
     lastReloadSuccess: source.lastReloadSuccess.toISOString(),
-    wires: source.wires.map(wireStatus),
+    wires,
   };
 }
 

@@ -1,7 +1,9 @@
 /**
- * `nsgd status`: one page about the running daemon. Exit code 0 when it is ready, 1 when not, 3 when it does not run.
+ * `nsgd status`: one page about the running daemon. Exit code 0 when it is ready, also when it has something that wants attention;
+ * 1 when a wire does not forward or not by the wanted policy, 3 when it does not run.
  */
 import type { Command } from 'commander';
+import type { DeviceState } from '../device-state.ts';
 import type { DaemonStatus } from '../status.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type OutputFormat, outputOption, print, printJson, printTable } from '../output.ts';
@@ -13,6 +15,14 @@ interface StatusOptions {
   readonly output: OutputFormat;
 }
 
+/** MTU, promiscuous mode, offloads that are on. */
+function deviceCells(device: DeviceState | null): string[] {
+  if (device === null) return ['-', '-', '-'];
+  const { mtu, isPromiscuous, offloads } = device;
+  const promiscuous = isPromiscuous === null ? '-' : isPromiscuous ? 'on' : 'off';
+  return [String(mtu), promiscuous, offloads.length === 0 ? 'off' : `${offloads.length} on`];
+}
+
 function printStatus(status: DaemonStatus): void {
   print(
     `nsgd ${status.version}, process ${status.processId}, up ${Math.floor(status.uptimeSeconds)} s`,
@@ -22,6 +32,7 @@ function printStatus(status: DaemonStatus): void {
     `last reload:   ${status.isLastReloadSuccessful ? 'succeeded' : 'failed, the policy before it stays'}`,
   );
   print(`ready:         ${status.isReady ? 'yes' : `no (${status.notReadyReasons.join('; ')})`}`);
+  for (const warning of status.warnings) print(`attention:     ${warning}`);
   for (const wire of status.wires) {
     print('');
     print(`wire ${wire.name} (${wire.mode}, ${wire.backend}): ${wire.state}`);
@@ -30,11 +41,16 @@ function printStatus(status: DaemonStatus): void {
         `${wire.flows.live} of ${wire.flows.limit} flows`,
     );
     printTable(
-      ['interface', 'side', 'link', 'received', 'transmitted', 'send errors', 'kernel drops'],
+      [
+        ...['interface', 'side', 'link', 'mtu', 'promisc', 'offloads', 'ring'],
+        ...['received', 'transmitted', 'send errors', 'kernel drops'],
+      ],
       wire.interfaces.map((row) => [
         row.name,
         row.side,
         row.isUp ? 'up' : 'down',
+        ...deviceCells(row.device),
+        row.ringSlots === null ? '-' : String(row.ringSlots),
         String(row.framesIn),
         String(row.framesOut),
         String(row.sendErrors),

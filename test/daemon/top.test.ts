@@ -35,6 +35,7 @@ const rule = (ruleName: string, packets: number): RuleStatus => ({
 function sample(at: number, framesIn: number, more: Partial<Sample> = {}): Sample {
   const counters = { bytesIn: framesIn * 1000, framesOut: 0, bytesOut: 0, sendErrors: 0 };
   const zeros = { kernelDrops: 0, receiveRingFull: 0, invalidDescriptors: 0 };
+  const unknown = { ringSlots: null, device: null };
   const status: DaemonStatus = {
     version: '1',
     processId: 1,
@@ -42,6 +43,7 @@ function sample(at: number, framesIn: number, more: Partial<Sample> = {}): Sampl
     configuration: 'x',
     isReady: true,
     notReadyReasons: [],
+    warnings: [],
     isLastReloadSuccessful: true,
     lastReloadSuccess: '',
     wires: [
@@ -58,7 +60,15 @@ function sample(at: number, framesIn: number, more: Partial<Sample> = {}): Sampl
         flows: { live: 7, limit: 100 },
         events: [],
         interfaces: [
-          { name: 'eth0', side: 'outside', isUp: true, framesIn, ...counters, ...zeros },
+          {
+            name: 'eth0',
+            side: 'outside',
+            isUp: true,
+            framesIn,
+            ...counters,
+            ...zeros,
+            ...unknown,
+          },
         ],
         reasons: [
           { reason: 'rule_deny', access: 'Deny', inbound: framesIn / 10, outbound: 0 },

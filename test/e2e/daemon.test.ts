@@ -122,6 +122,22 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
   });
 
+  test('status shows how the interfaces are, and says what wants attention', () => {
+    const expected = { mtu: 1500, isPromiscuous: true, offloads: [] };
+    const { interfaces, backend } = daemon.wire();
+    expect(interfaces.map(({ device }) => device)).toEqual([expected, expected]);
+    expect(interfaces.map(({ ringSlots }) => ringSlots ?? 0)).toEqual(
+      backend === 'af-xdp' ? [8192, 8192] : [0, 0],
+    );
+    expect(daemon.status().warnings).toEqual([]);
+    network.filter.run('ethtool', '-K', INSIDE, 'gro', 'on');
+    const { stdout, status } = daemon.command('status');
+    network.filter.run('ethtool', '-K', INSIDE, 'gro', 'off');
+    expect(status).toBe(0);
+    expect(stdout).toContain(`attention:     offloads of ${INSIDE} are on: rx-gro`);
+    expect(stdout).toMatch(/^in0 +inside +up +1500 +on +1 on /m);
+  });
+
   test('flows, rules and metrics show it', async () => {
     const { connection = 0 } = await connectHttp();
     const flow = daemon
@@ -229,7 +245,10 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
         : undefined,
     );
     expect(daemon.wire().activeGeneration).toBe(activeGeneration);
-    expect(daemon.status().isLastReloadSuccessful).toBe(false);
+    expect(daemon.status()).toMatchObject({
+      isLastReloadSuccessful: false,
+      warnings: ['the last reload failed: the policy before it is in force'],
+    });
     expect((await connectHttp()).outcome).toBe('connected');
     daemon.write(configuration([allowHttp, allowPing]));
     daemon.process.signal('SIGHUP');
