@@ -15,6 +15,11 @@ interface StatusOptions {
   readonly output: OutputFormat;
 }
 
+const INTERFACE_COLUMNS =
+  'interface|side|link|mtu|promisc|offloads|ring|received|transmitted|send errors|kernel drops'.split(
+    '|',
+  );
+
 /** MTU, promiscuous mode, offloads that are on. */
 function deviceCells(device: DeviceState | null): string[] {
   if (device === null) return ['-', '-', '-'];
@@ -41,10 +46,7 @@ function printStatus(status: DaemonStatus): void {
         `${wire.flows.live} of ${wire.flows.limit} flows`,
     );
     printTable(
-      [
-        ...['interface', 'side', 'link', 'mtu', 'promisc', 'offloads', 'ring'],
-        ...['received', 'transmitted', 'send errors', 'kernel drops'],
-      ],
+      INTERFACE_COLUMNS,
       wire.interfaces.map((row) => [
         row.name,
         row.side,
