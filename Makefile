@@ -63,9 +63,17 @@ fuzz: build ## mutated frames, capture files, configurations, requests, segments
 hostile: build ## the catalogue of hostile traffic: row, reference, expected, seen (root; HOSTILE="--json", "--offline")
 	@node dist/test/hostile/main.js $(HOSTILE)
 
+.PHONY: bench-scrape
+bench-scrape: build ## how long /metrics takes while packets take all there is (root; BENCH="--seconds 20")
+	@node dist/bench/scrape/main.js $(BENCH)
+
 .PHONY: dashboards
 dashboards: build ## the JSON of the Grafana dashboards from their sources in grafana/
 	@node dist/grafana/main.js
+
+.PHONY: dashboard-pictures
+dashboard-pictures: build ## their pictures in docs/images/, from a live nsgd (root; needs Debian's chromium and pngquant)
+	@node dist/bench/pictures/main.js
 
 deb: setup ## a Debian package of what is committed
 	@packaging/build-deb

@@ -3,9 +3,8 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { define, type MetricDefinition, single, standard } from './metrics-definition.ts';
-import { perDataPlane, perInterface, perWire } from './metrics-readers.ts';
+import { perDataPlane, perInterface, perWire, ruleCount } from './metrics-readers.ts';
 import { openDescriptors, openDescriptorsLimit } from './process-usage.ts';
-import { countedRules } from './wire-view.ts';
 
 const MICROSECONDS = 1e6;
 const NANOSECONDS = 1e9;
@@ -113,7 +112,7 @@ const configurationMetrics: readonly MetricDefinition[] = [
     (source) => perWire(source, (wire) => wire.page.activeGeneration),
   ),
   define('rules', 'gauge', 'Rules in force, default and platform rules included.', WIRE, (source) =>
-    perWire(source, (wire) => countedRules(wire).length),
+    perWire(source, ruleCount),
   ),
   define(
     'ruleset_info',

@@ -6,7 +6,7 @@ import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { type ProcessUsage, processUsage } from './process-usage.ts';
 import { type EventCounts, eventCounts } from './status.ts';
-import { countedRules, interfacesOf, type WireView } from './wire-view.ts';
+import { type CountedRule, countedRules, interfacesOf, type WireView } from './wire-view.ts';
 
 /** What the metrics are read from. */
 export interface MetricsSource {
@@ -84,64 +84,83 @@ export function* reasons(
   }
 }
 
-/** Adds up the values of equal labels, in the order in which they come first. */
-function* added(samples: Iterable<Sample>): Iterable<Sample> {
-  const sums = new Map<string, { readonly labels: Labels; value: number }>();
-  for (const [labels, value] of samples) {
-    const key = JSON.stringify(labels);
-    const sum = sums.get(key);
-    if (sum === undefined) sums.set(key, { labels, value });
-    else sum.value += value;
+/** A series of rules: its labels, and the counter slots that are added up in it; one, but for those named `OTHER`. */
+interface RuleSeries {
+  readonly labels: Labels;
+  readonly slots: number[];
+}
+
+/** By the lists of a policy in force, which are the same from one reload to the next: a scrape reads numbers only. */
+const ruleSeries = new WeakMap<WireView['lists'], readonly RuleSeries[]>();
+
+function seriesOfRules(wire: WireView): readonly RuleSeries[] {
+  const known = ruleSeries.get(wire.lists);
+  if (known !== undefined) return known;
+  const rules = countedRules(wire);
+  const labelsOf = ({ list, rule }: CountedRule, isOwn: boolean): Labels => ({
+    wire: wire.name,
+    network_security_group: isOwn ? list.owner : OTHER,
+    direction: DIRECTIONS[list.direction],
+    rule: isOwn ? printedRuleName(rule) : OTHER,
+    access: rule.access === 1 ? 'allow' : 'deny',
+  });
+  const own = rules
+    .slice(0, RULE_SERIES_MAX)
+    .map((each) => ({ labels: labelsOf(each, true), slots: [each.slot] }));
+  const others = new Map<string, RuleSeries>();
+  for (const each of rules.slice(RULE_SERIES_MAX)) {
+    const key = `${each.list.direction} ${each.rule.access}`;
+    const other = others.get(key);
+    if (other === undefined) others.set(key, { labels: labelsOf(each, false), slots: [each.slot] });
+    else other.slots.push(each.slot);
   }
-  for (const { labels, value } of sums.values()) yield [labels, value];
+  const series = [...own, ...others.values()];
+  ruleSeries.set(wire.lists, series);
+  return series;
 }
 
 export function ruleCounter(counter: number): (source: MetricsSource) => Iterable<Sample> {
-  function* read(wire: WireView): Iterable<Sample> {
-    for (const [index, { list, rule, slot }] of countedRules(wire).entries()) {
-      const isOwn = index < RULE_SERIES_MAX;
-      yield [
-        {
-          wire: wire.name,
-          network_security_group: isOwn ? list.owner : OTHER,
-          direction: DIRECTIONS[list.direction],
-          rule: isOwn ? printedRuleName(rule) : OTHER,
-          access: rule.access === 1 ? 'allow' : 'deny',
-        },
-        wire.counters.rule(slot, counter),
-      ];
+  return function* read(source) {
+    for (const wire of source.wires) {
+      for (const { labels, slots } of seriesOfRules(wire)) {
+        yield [labels, slots.reduce((sum, slot) => sum + wire.counters.rule(slot, counter), 0)];
+      }
     }
-  }
-  return function* readAll(source) {
-    for (const wire of source.wires) yield* added(read(wire));
   };
 }
 
+export function ruleCount(wire: WireView): number {
+  return seriesOfRules(wire).reduce((sum, { slots }) => sum + slots.length, 0);
+}
+
 export function nicCounter(isBytes: boolean): (source: MetricsSource) => Iterable<Sample> {
-  function* read(wire: WireView): Iterable<Sample> {
-    const { counters } = wire;
-    for (const [number, nic] of wire.nics.entries()) {
-      const index = wire.registry.nics.slotOf(nic.name);
-      if (index < 0) continue;
-      for (const [direction, directionName] of DIRECTIONS.entries()) {
-        for (const access of [0, 1]) {
-          yield [
-            {
-              wire: wire.name,
-              network_interface: number < NIC_SERIES_MAX ? nic.name : OTHER,
-              direction: directionName,
-              access: access === 1 ? 'allow' : 'deny',
-            },
-            isBytes
-              ? counters.nicBytes(index, direction, access)
-              : counters.nicPackets(index, direction, access),
-          ];
+  return function* read(source) {
+    for (const wire of source.wires) {
+      const { nics, registry, counters } = wire;
+      const slots = nics.map(({ name }) => registry.nics.slotOf(name));
+      const own = nics.slice(0, NIC_SERIES_MAX).map(({ name }, index) => [name, [slots[index]]]);
+      const others = slots.slice(NIC_SERIES_MAX);
+      const series = others.length === 0 ? own : [...own, [OTHER, others]];
+      for (const [network_interface, summed] of series as [string, number[]][]) {
+        for (const [direction, directionName] of DIRECTIONS.entries()) {
+          for (const access of [0, 1]) {
+            const value = (slot: number): number =>
+              isBytes
+                ? counters.nicBytes(slot, direction, access)
+                : counters.nicPackets(slot, direction, access);
+            yield [
+              {
+                wire: wire.name,
+                network_interface,
+                direction: directionName,
+                access: access === 1 ? 'allow' : 'deny',
+              },
+              summed.reduce((sum, slot) => (slot < 0 ? sum : sum + value(slot)), 0),
+            ];
+          }
         }
       }
     }
-  }
-  return function* readAll(source) {
-    for (const wire of source.wires) yield* added(read(wire));
   };
 }
 

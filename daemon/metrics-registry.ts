@@ -29,7 +29,9 @@ function readMetric(definition: MetricDefinition, source: MetricsSource): Metric
         aggregator: 'sum' as const,
         values: [...definition.read(source)].map(([labels, value, suffix = '']) => ({
           metricName: name + suffix,
-          labels,
+          labels: {},
+          // Their text is kept as long as the object is: those of rules are the same in every scrape.
+          sharedLabels: labels,
           value,
         })),
       }),

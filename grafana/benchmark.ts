@@ -168,7 +168,7 @@ const table = [
     min: 0,
     queries: [
       {
-        expr: `sum by (protocol) (rate(nsgd_flows_opened_total{${WIRE}}[${RATE}])) > 0`,
+        expr: `sum by (protocol) (rate(nsgd_flows_opened_total{${WIRE}}[${RATE}]))`,
         legend: '{{protocol}}',
       },
     ],

@@ -209,14 +209,11 @@ const drops = [
 const flows = [
   timeseries({
     title: 'Flows',
-    description: 'Live flows, and how many the table can hold.',
+    description: 'Live flows. The top row says how much of the table they take.',
     unit: 'short',
     width: 6,
     min: 0,
-    queries: [
-      { expr: `sum by (wire) (nsgd_flows{${WIRE}})`, legend: '{{wire}}' },
-      { expr: `sum by (wire) (nsgd_flows_limit{${WIRE}})`, legend: '{{wire}} limit' },
-    ],
+    queries: [{ expr: `sum by (wire) (nsgd_flows{${WIRE}})`, legend: '{{wire}}' }],
   }),
   timeseries({
     title: 'New flows, by protocol',

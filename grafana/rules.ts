@@ -189,9 +189,9 @@ const lists = [
     unit: 'short',
     width: 10,
     height: 12,
-    labels,
+    labels: { network_security_group: 'Security group', direction: 'Direction', rule: 'Rule' },
     values: [['Hits', 'short']],
-    queries: [{ expr: `sum by (${BY_LABELS}) (nsgd_rule_hits_total{${RULE}}) == 0` }],
+    queries: [{ expr: `sum by (${BY_RULE}) (nsgd_rule_hits_total{${RULE}}) == 0` }],
   }),
 ];
 

@@ -63,7 +63,7 @@ describe.skipIf(obstacle !== undefined)(`dashboards on Prometheus (${obstacle ??
       scrapeIntervalMs: SCRAPE_MS,
       hasRules: true,
     });
-    const traffic = site.traffic(14, TRAFFIC_RATE);
+    const traffic = site.traffic(14, () => TRAFFIC_RATE);
     await sleep(3000);
     expect(site.daemon.reload(monitoredPolicy(0)).status).toBe(0);
     await sleep(2000);

@@ -8,6 +8,8 @@ import type { Lab } from './lab.ts';
 import { buildNetwork, hostOf, INSIDE, INTERNET_IPV4, type Network, OUTSIDE } from './network.ts';
 
 export const VM = '10.0.1.4';
+/** An address of the machine that the policy does not know. */
+const STRANGER = '10.0.1.99';
 const TELNET = 23;
 const UNSPOKEN_UDP = 9999;
 
@@ -56,7 +58,8 @@ export class MonitoredNetwork {
       machines: [{ name: 'web1', addresses: [VM], gateways: ['10.0.1.1'] }],
     });
     const daemon = await TestDaemon.start(lab, network.filter, policy);
-    const machine = hostOf(network, 'web1').peer;
+    const { namespace, peer: machine } = hostOf(network, 'web1');
+    namespace.ip('addr', 'add', `${STRANGER}/32`, 'dev', 'eth0');
     await machine.call('serveHttp', { port: 80, text: 'web1' });
     await machine.call('serveTcp', { port: 443 });
     await hostOf(network, 'internet').peer.call('serveUdp', { port: 53 });
@@ -65,10 +68,11 @@ export class MonitoredNetwork {
 
   /**
    * Downloads, short connections, names asked for, pings, and what the policy denies, by a rule and by none.
-   * @param bytesPerSecond of the downloads
+   * @param bytesPerSecond of the downloads, by seconds since the start
    */
-  async traffic(seconds: number, bytesPerSecond: number): Promise<void> {
-    const end = performance.now() + seconds * 1000;
+  async traffic(seconds: number, bytesPerSecond: (elapsed: number) => number): Promise<void> {
+    const start = performance.now();
+    const end = start + seconds * 1000;
     const internet = hostOf(this.network, 'internet');
     const machine = hostOf(this.network, 'web1').peer;
     const until = async (pauseMs: number, act: () => Promise<unknown>): Promise<void> => {
@@ -79,20 +83,26 @@ export class MonitoredNetwork {
     };
     internet.namespace.start('ping', '-q', '-i', '0.05', '-w', String(Math.ceil(seconds)), VM);
     await Promise.all([
-      until(0, () =>
-        internet.peer.call('download', {
-          address: VM,
-          port: 80,
-          bytes: Math.ceil(bytesPerSecond / 2),
-          rate: bytesPerSecond,
-        }),
-      ),
+      until(0, () => {
+        const rate = bytesPerSecond((performance.now() - start) / 1000);
+        const bytes = Math.ceil(rate / 2);
+        return internet.peer.call('download', { address: VM, port: 80, bytes, rate });
+      }),
       until(20, async () => {
         const { connection } = await internet.peer.call('connect', { address: VM, port: 443 });
         if (connection !== undefined) await internet.peer.call('disconnect', { connection });
       }),
       until(30, () => machine.call('askUdp', { address: INTERNET_IPV4, port: 53, tries: 1 })),
       until(0, () => internet.peer.call('connect', { address: VM, port: TELNET, timeoutMs: 200 })),
+      until(200, () =>
+        machine.call('askUdp', {
+          address: INTERNET_IPV4,
+          port: 53,
+          localAddress: STRANGER,
+          tries: 1,
+          timeoutMs: 50,
+        }),
+      ),
       until(50, () =>
         internet.peer.call('askUdp', {
           address: VM,

@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/engine': ['src/capture', 'src/flowtable'],
   'src/policy': ['src/capture', 'src/flowtable', 'src/engine'],
   daemon: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy'],
-  bench: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'test'],
+  bench: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'grafana', 'test'],
   grafana: [],
   test: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'grafana'],
   demo: ['src/capture', 'src/flowtable', 'src/engine', 'src/policy', 'daemon', 'grafana', 'test'],
