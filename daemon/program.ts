@@ -10,6 +10,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addFlowsCommand } from './commands/flows.ts';
 import { addMonitorCommand } from './commands/monitor.ts';
 import { addImportCommand } from './commands/import.ts';
+import { addProbeCommand } from './commands/probe.ts';
 import { addReloadCommand } from './commands/reload.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRulesCommand } from './commands/rules.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   addFlowsCommand(program);
   addTopCommand(program);
   addMonitorCommand(program);
+  addProbeCommand(program);
   addReloadCommand(program);
   addCompletionCommand(program);
   return program;

@@ -21,7 +21,7 @@ export interface FlowEvent {
   readonly networkInterface?: string;
   /** Of the packet that opened the flow or was denied. */
   readonly direction: 'Inbound' | 'Outbound';
-  /** Absent, as what follows up to `icmpCode`, for a frame without a fit packet. */
+  /** Absent, as what follows up to `icmpId`, for a frame without a fit packet. */
   readonly protocol?: string;
   readonly local?: string;
   readonly remote?: string;
@@ -30,6 +30,8 @@ export interface FlowEvent {
   readonly tcpFlags?: string;
   readonly icmpType?: number;
   readonly icmpCode?: number;
+  /** Identifier of an echo request or reply. */
+  readonly icmpId?: number;
   /** Why: of an opened flow and a denied packet as in the metrics; of an ended flow as in `nsgd_flows_closed_total`. */
   readonly reason: string;
   /** Of a denied packet the last one denied it. */
@@ -95,6 +97,9 @@ export type DaemonEvent = FlowEvent | Notice;
 export const EVENT_TYPES = ['opened', 'ended', 'denied', 'reload', 'data-plane'] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** In place of the remote port: an ICMP message that is no echo (flowtable/key.ts). */
+const NO_ECHO = 0xffff;
+
 const TCP_FLAG_LETTERS: readonly (readonly [flag: number, letter: string])[] = [
   [TcpFlag.Fin, 'F'],
   [TcpFlag.Syn, 'S'],
@@ -143,7 +148,7 @@ export function flowEvent(
     direction: event.direction === 0 ? 'Inbound' : 'Outbound',
     ...(event.hasPacket ? endpoints(event) : {}),
     vlans: [event.vlanOuter, event.vlanInner].filter((vlan) => vlan !== 0),
-    ...(isEnded || !event.hasPacket ? {} : protocolFields(event)),
+    ...(event.hasPacket && !event.isLaterFragment ? protocolFields(event) : {}),
     reason: (isEnded ? REMOVE_REASON_NAMES : reasonNames)[event.reason] ?? 'unknown',
     rules: flowRules(wire, [event.slot0, event.slot1]),
     generation: event.generation,
@@ -165,11 +170,15 @@ function endpoints(event: FlowEventReader): Pick<FlowEvent, 'protocol' | 'local'
 
 function protocolFields(
   event: FlowEventReader,
-): Pick<FlowEvent, 'tcpFlags' | 'icmpType' | 'icmpCode'> {
+): Pick<FlowEvent, 'tcpFlags' | 'icmpType' | 'icmpCode' | 'icmpId'> {
   const { protocol } = event;
-  if (protocol === IpProtocol.Tcp) return { tcpFlags: tcpFlagsText(event.tcpFlags) };
+  const isEnded = event.kind === EventKind.Ended;
+  if (protocol === IpProtocol.Tcp && !isEnded) return { tcpFlags: tcpFlagsText(event.tcpFlags) };
   if (protocol !== IpProtocol.Icmp && protocol !== IpProtocol.Icmpv6) return {};
-  return { icmpType: event.icmpType, icmpCode: event.icmpCode };
+  return {
+    ...(isEnded ? {} : { icmpType: event.icmpType, icmpCode: event.icmpCode }),
+    ...(event.remotePort === NO_ECHO ? {} : { icmpId: event.localPort }),
+  };
 }
 
 function tcpFlagsText(flags: number): string {

@@ -73,6 +73,8 @@ export const EventField = Object.freeze({
   HasPacket: 1,
   /** Of word 14: set when the ports are. */
   HasPorts: 2,
+  /** Of word 14: set on a later fragment, which has no header of its protocol. */
+  IsLaterFragment: 4,
   TcpFlagsShift: 8,
   FrameLengthShift: 16,
 } as const);

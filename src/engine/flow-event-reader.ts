@@ -134,6 +134,11 @@ export class FlowEventReader {
     return isWithPorts && (this.#word(EventWord.Packet) & EventField.HasPorts) !== 0;
   }
 
+  /** True for a fragment that is not the first: it has no header of its protocol. */
+  get isLaterFragment(): boolean {
+    return (this.#word(EventWord.Packet) & EventField.IsLaterFragment) !== 0;
+  }
+
   /** IP protocol number. */
   get protocol(): number {
     return this.#word(Word.Tag) & 0xff;

@@ -43,6 +43,7 @@ const OVERSIZE = Reason.Oversize;
 const LATER = Fragment.Later;
 const HAS_PACKET = EventField.HasPacket;
 const HAS_PORTS = EventField.HasPorts;
+const IS_LATER = EventField.IsLaterFragment;
 
 /** Counters of a flow: packets and bytes of both directions and the upper halves. */
 const COUNTER_WORDS = 5;
@@ -192,6 +193,7 @@ export class FlowEvents {
     words[at + PACKET] =
       HAS_PACKET |
       (packet.hasPorts ? HAS_PORTS : 0) |
+      (packet.fragment === LATER ? IS_LATER : 0) |
       (packet.tcpFlags << EventField.TcpFlagsShift) |
       (packet.frameLength << EventField.FrameLengthShift);
   }
