@@ -337,7 +337,7 @@ describe('a line of the table', () => {
     ],
     [
       { type: 'data-plane', time, wire: 'w0', state: 'waiting', detail: 'link\u001b[2J' },
-      '12:00:00.007  data-plane  w0        waiting: link\\u{1b}[2J',
+      '12:00:00.007  data-plane  w0        waiting: link\\u001b[2J',
     ],
     [
       { type: 'reload', time, isSuccessful: false, generation: 4, changes: 0, problems: 2 },
