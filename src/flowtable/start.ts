@@ -9,6 +9,7 @@ import { SEGMENT_OF_FLAGS, Segment } from './tcp.ts';
 const TCP = IpProtocol.Tcp;
 const ICMP = IpProtocol.Icmp;
 const ICMPV6 = IpProtocol.Icmpv6;
+const IPV6 = 6;
 const SYN = Segment.Syn;
 const ACK = Segment.Ack;
 const FIN = Segment.Fin;
@@ -18,7 +19,8 @@ export const StartKind = Object.freeze({
   Stateful: 0,
   /**
    * Judge by the rules, every time, and never make a flow: multicast and broadcast destinations, whose answers come
-   * from another tuple, and ICMP that asks nothing (neighbour discovery, redirects, router advertisements).
+   * from another tuple, and ICMP that asks nothing (neighbour discovery, redirects, router advertisements) or is of the
+   * other address family.
    */
   Stateless: 1,
   /** Drop: SYN+ACK, RST, illegal TCP flags, echo replies; ICMP errors, unless the packet they quote is in a flow. */
@@ -45,11 +47,12 @@ export function startKind(packet: Packet): StartKind {
   if (packet.isIcmpError) return NEEDS_FLOW;
   if (isMulticast(packet)) return STATELESS;
   if (protocol === TCP) return tcpStartKind(packet.tcpFlags);
-  if (protocol === ICMP || protocol === ICMPV6) {
+  if (protocol === (packet.ipVersion === IPV6 ? ICMPV6 : ICMP)) {
     if (isEchoRequest(protocol, packet.icmpType)) return STATEFUL;
     return isEcho(protocol, packet.icmpType) ? NEEDS_FLOW : STATELESS;
   }
-  return STATEFUL;
+  // In a packet of the other family neither is read, so neither has messages that could answer each other.
+  return protocol === ICMP || protocol === ICMPV6 ? STATELESS : STATEFUL;
 }
 
 function tcpStartKind(flags: number): StartKind {

@@ -44,6 +44,8 @@ const rows: readonly Row[] = [
     'NeedsFlow',
     buildIcmpError({ src: V4.src, dst: '224.0.0.1', type: 3, quoted }),
   ],
+  ['ICMP in IPv6', 'Stateless', { ip: { ...V6, protocol: 1 }, raw: [8, 0, 0, 0, 0, 7, 0, 1] }],
+  ['ICMPv6 in IPv4', 'Stateless', { ip: { ...V4, protocol: 58 }, raw: [128, 0, 0, 0, 0, 7, 0, 1] }],
   ['GRE', 'Stateful', { ip: { ...V4, protocol: 47 }, raw: [0, 0, 8, 0] }],
   ['protocol 0', 'Stateful', { ip: { ...V4, protocol: 0 }, raw: [0, 0, 8, 0] }],
   ['below multicast', 'Stateful', to('223.255.255.255')],

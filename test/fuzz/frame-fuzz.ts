@@ -35,8 +35,17 @@ const HISTORY = 256;
 /** Frames kept for what they reached. */
 const KEPT = 4000;
 
+/** So many that the matcher takes every way it has. */
+const manyRules = Array.from({ length: 120 }, (_, index) => {
+  const access = index % 3 === 0 ? 'Deny' : 'Allow';
+  const protocol = ['Tcp', 'Udp', '*'][index % 3] ?? '*';
+  const source = index % 2 === 0 ? `203.0.113.${index}/32` : `2001:db8::${index}/128`;
+  return `R${index} ${200 + index} Inbound ${access} ${protocol} ${source} * * ${index * 40}-${index * 40 + 60}`;
+});
+
 export const FUZZ_POLICIES: readonly RigPolicy[] = [
   { nic: ['AllowTcp 100 Inbound Allow Tcp * * * *', 'AllowPing 110 Inbound Allow Icmp * * * *'] },
+  { subnet: manyRules, nic: [...manyRules, 'Any 4000 Inbound Allow * * * * *'] },
   { subnet: [], nic: [], flush: true, settings: { tcp: { pickup: 'loose' } } },
   {
     nic: ['In 100 Inbound Allow * * * * *', 'Out 100 Outbound Allow * * * * *'],

@@ -4,7 +4,13 @@
  */
 import { catalogue } from '../hostile/catalogue/catalogue.ts';
 import type { Frame } from '../hostile/catalogue/case.ts';
-import { buildFragments, buildFrame, buildIcmpError } from '../helpers/frames.ts';
+import {
+  buildFragments,
+  buildFrame,
+  buildIcmpError,
+  fragmentExtension,
+  type FrameSpec,
+} from '../helpers/frames.ts';
 import { icmp, LOCAL, LOCAL6, REMOTE, REMOTE6, tcp, udp } from '../helpers/pipeline-rig.ts';
 import type { Random } from '../helpers/random.ts';
 import { seeds } from '../helpers/seed-frames.ts';
@@ -48,8 +54,11 @@ function conversation(random: Random): Uint8Array {
   const end = (host: string): string => `${isIpv6 ? `[${host}]` : host}:${random.pick(PORTS)}`;
   const [from, to] = [end(src), end(dst)];
   switch (random.below(6)) {
-    case 0:
-      return buildFrame(udp(from, to));
+    case 0: {
+      // Now and then a service of the platform, for which there are rules of its own.
+      const isPlatform = !isIpv6 && !isInbound && random.below(4) === 0;
+      return buildFrame(udp(from, isPlatform ? '168.63.129.16:53' : to));
+    }
     case 1:
       return buildFrame(icmp(src, dst, random.pick(isIpv6 ? [128, 129] : [8, 0]), random.below(2)));
     case 2: {
@@ -57,7 +66,7 @@ function conversation(random: Random): Uint8Array {
       return random.pick(buildFragments(whole, 8 * (1 + random.below(20)), random.below(3)));
     }
     case 3: {
-      const quoted = buildFrame(random.below(2) === 0 ? udp(to, from) : tcp(to, from, 'A'));
+      const quoted = buildFrame(quotable(random, [dst, src], [to, from]));
       const type = random.pick(isIpv6 ? [1, 2, 3] : [3, 5, 11]);
       return buildIcmpError({ src, dst, type, code: random.below(5), mtu: 1400, quoted });
     }
@@ -69,5 +78,24 @@ function conversation(random: Random): Uint8Array {
           payload: 'x'.repeat(random.below(3)),
         }),
       );
+  }
+}
+
+/** A packet that an error may be about: of every protocol with flows, whole or a fragment. */
+function quotable(
+  random: Random,
+  [src, dst]: readonly [string, string],
+  [from, to]: readonly [string, string],
+): FrameSpec {
+  const isIpv6 = src.includes(':');
+  const fragment = fragmentExtension(8 * random.below(2), random.below(2) === 0);
+  const ip = isIpv6 && random.below(3) === 0 ? { extensions: [fragment] } : {};
+  switch (random.below(3)) {
+    case 0:
+      return udp(from, to, { ip });
+    case 1:
+      return tcp(from, to, 'A', { ip, sequence: random.below(4) });
+    default:
+      return icmp(src, dst, isIpv6 ? 128 : 8, random.below(2), ip);
   }
 }

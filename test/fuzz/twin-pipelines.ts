@@ -18,7 +18,7 @@ import { FRAME_ROOM } from './frame-mutator.ts';
 const START_SECONDS = 1000;
 export const SLOW_MS = 1;
 const TRIES = 5;
-const MAX_FLOWS = 64;
+const MAX_FLOWS = 24;
 const GUARD_BYTES = 64;
 
 export class TwinPipelines {

@@ -1,22 +1,26 @@
 /**
  * `make hostile`: the whole catalogue of hostile traffic, each entry with what is expected and what was seen. Ends with 1
- * when anything differs.
+ * when anything differs. The advisories of peers follow, each with what holds its lesson.
  *
- * `--json` prints JSON lines, with the advisories of peers at the end. `--offline` leaves out what needs links and
+ * `--json` prints JSON lines. `--offline` leaves out what needs links and
  * processes: the wire, and the tests that hold entries elsewhere.
  */
+import { advisories } from './advisories.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import { catalogue } from './catalogue/catalogue.ts';
 import { expectedOf, play } from './catalogue/play.ts';
 import { runHeld } from './held.ts';
 import {
   type EntryReport,
+  formatAdvisories,
   formatJson,
   formatTable,
   HOLDS,
   isAsExpected,
   isHeld,
+  isLessonHeld,
   isPlayed,
+  reportAdvisories,
   SKIPPED,
 } from './report.ts';
 import { runOnWire, type WireRun } from './wire.ts';
@@ -28,7 +32,8 @@ async function main(options: ReadonlySet<string>): Promise<number> {
   if (obstacle !== undefined) say(`hostile: nothing on a wire: ${obstacle}`);
   const wire = obstacle === undefined ? await runOnWire(catalogue.filter(isPlayed)) : undefined;
   say('hostile: entries that are held by other tests run now; some make links and wait for them');
-  const outcomeOf = isOffline ? () => SKIPPED : runHeld(catalogue.filter(isHeld));
+  const held = [...catalogue.filter(isHeld), ...advisories.flatMap(({ tests = [] }) => tests)];
+  const outcomeOf = isOffline ? () => SKIPPED : runHeld(held);
   const reports = catalogue.map((entry): EntryReport => {
     if (isHeld(entry)) return { entry, lines: [{ expected: HOLDS, seen: outcomeOf(entry) }] };
     const expected = expectedOf(entry);
@@ -40,9 +45,13 @@ async function main(options: ReadonlySet<string>): Promise<number> {
     }));
     return { entry, lines };
   });
-  const text = options.has('--json') ? formatJson(reports) : formatTable(reports);
+  const advised = reportAdvisories(reports, outcomeOf);
+  const text = options.has('--json')
+    ? formatJson(reports, advised)
+    : [...formatTable(reports), ...formatAdvisories(advised)];
   for (const line of text) console.log(line);
-  return summary(reports) && (wire === undefined || areCountsRight(wire)) ? 0 : 1;
+  const isGood = summary(reports) && advised.every(isLessonHeld);
+  return isGood && (wire === undefined || areCountsRight(wire)) ? 0 : 1;
 }
 
 /** Whether the daemon counted every frame by the reason that its entry expects. */

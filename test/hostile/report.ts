@@ -1,7 +1,7 @@
 /**
  * The catalogue as a table of what is expected and what was seen, for people and as JSON lines.
  */
-import { advisories } from './advisories.ts';
+import { advisories, type Advisory, type Held } from './advisories.ts';
 import type { Case, FrameCase, HeldCase } from './catalogue/case.ts';
 import { rows } from './catalogue/rows.ts';
 
@@ -64,12 +64,53 @@ function compact(lines: readonly string[]): string[] {
   return counted.map(({ line, count }) => (count === 1 ? line : `${line} (${count} times)`));
 }
 
+/** What became of the lesson of an advisory. */
+export interface AdvisoryReport {
+  readonly advisory: Advisory;
+  /** Whether every entry of its rows is as expected. */
+  readonly areRowsAsExpected: boolean;
+  /** Of each of its tests. */
+  readonly outcomes: readonly { readonly held: Held; readonly seen: string }[];
+}
+
+export function reportAdvisories(
+  reports: readonly EntryReport[],
+  outcomeOf: (held: Held) => string,
+): AdvisoryReport[] {
+  return advisories.map((advisory) => ({
+    advisory,
+    areRowsAsExpected: reports
+      .filter(({ entry }) => advisory.rows?.includes(entry.row))
+      .every(({ lines }) => lines.every(isAsExpected)),
+    outcomes: (advisory.tests ?? []).map((held) => ({ held, seen: outcomeOf(held) })),
+  }));
+}
+
+export function isLessonHeld({ areRowsAsExpected, outcomes }: AdvisoryReport): boolean {
+  return areRowsAsExpected && outcomes.every(({ seen }) => seen === HOLDS || seen === SKIPPED);
+}
+
+export function formatAdvisories(reports: readonly AdvisoryReport[]): string[] {
+  const lines = ['', 'Advisories of peers'];
+  for (const report of reports) {
+    const { advisory, areRowsAsExpected, outcomes } = report;
+    const { id, peer, lesson, rows: own = [], byDesign } = advisory;
+    lines.push('', `${id} (${peer}): ${lesson}${isLessonHeld(report) ? '' : '  <-- differs'}`);
+    if (byDesign !== undefined) lines.push(`  by design: ${byDesign}`);
+    if (own.length > 0) {
+      const seen = areRowsAsExpected ? 'as expected' : 'not as expected';
+      lines.push(`  ${own.length === 1 ? 'row' : 'rows'} ${own.join(', ')}: ${seen}`);
+    }
+    for (const { held, seen } of outcomes) lines.push(`  ${held.file}: ${held.test}: ${seen}`);
+  }
+  return lines;
+}
+
 /** One JSON object for each entry, then one for each advisory. */
-export function formatJson(reports: readonly EntryReport[]): string[] {
-  const byRow = (wanted: readonly number[]): boolean =>
-    reports
-      .filter(({ entry }) => wanted.includes(entry.row))
-      .every(({ lines }) => lines.every(isAsExpected));
+export function formatJson(
+  reports: readonly EntryReport[],
+  advised: readonly AdvisoryReport[],
+): string[] {
   return [
     ...reports.map(({ entry, lines }) =>
       JSON.stringify({
@@ -82,13 +123,11 @@ export function formatJson(reports: readonly EntryReport[]): string[] {
         lines,
       }),
     ),
-    ...advisories.map((advisory) =>
-      JSON.stringify({
-        advisory: advisory.id,
-        ...advisory,
-        rowsAsExpected: byRow(advisory.rows ?? []),
-      }),
-    ),
+    ...advised.map((report) => {
+      const { id, ...rest } = report.advisory;
+      const tests = report.outcomes.map(({ held, seen }) => ({ ...held, seen }));
+      return JSON.stringify({ advisory: id, ...rest, tests, asExpected: isLessonHeld(report) });
+    }),
   ];
 }
 

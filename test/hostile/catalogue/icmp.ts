@@ -140,7 +140,8 @@ const echo: readonly Case[] = [
   },
   {
     row: 38,
-    attack: 'an ICMPv6 type in an IPv4 packet, and the contrary',
+    attack:
+      'ICMPv6 in an IPv4 packet, and the contrary, is no echo: the rules judge it, and it makes no flow',
     policy: ANSWERS_ONLY,
     steps: [
       out(icmp(LOCAL, REMOTE, 8, 1), 'rule', '+UNREPLIED'),
@@ -150,7 +151,15 @@ const echo: readonly Case[] = [
       ),
       into(
         { ip: { src: REMOTE6, dst: LOCAL6, protocol: 1 }, raw: [0, 0, 0, 0, 0, 1, 0, 1] },
-        'icmp_no_flow',
+        'rule_deny',
+      ),
+      out(
+        { ip: { src: LOCAL6, dst: REMOTE6, protocol: 1 }, raw: [8, 0, 0, 0, 0, 1, 0, 1] },
+        'rule',
+      ),
+      into(
+        { ip: { src: REMOTE6, dst: LOCAL6, protocol: 1 }, raw: [0, 0, 0, 0, 0, 1, 0, 1] },
+        'rule_deny',
       ),
     ],
   },
