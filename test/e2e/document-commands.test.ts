@@ -49,6 +49,7 @@ describe.for(plans)('$document', ({ document, runnable }) => {
       await machine.runDaemon(text);
       return { status: 0, output: '' };
     }
+    if (how === 'machine') return machine.run(text);
     await machine.withDaemon();
     return how === 'endless' ? machine.runForAWhile(text) : machine.run(text);
   }

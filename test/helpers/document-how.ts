@@ -9,10 +9,11 @@ import type { ShownCommand } from './documents.ts';
 import { projectRoot } from './project-root.ts';
 
 /**
- * `offline`: to its end, anywhere. `live`: to its end, on a machine with a daemon. `daemon`: is the daemon from here on.
+ * `offline`: to its end, anywhere. `machine`: to its end, on a machine of its own. `live`: on that machine, with a daemon that
+ * runs. `daemon`: is the daemon from here on.
  * `endless`: on that machine, for three seconds. Anything else is why it is not run.
  */
-export type How = 'offline' | 'live' | 'daemon' | 'endless' | `not run: ${string}`;
+export type How = 'offline' | 'machine' | 'live' | 'daemon' | 'endless' | `not run: ${string}`;
 
 /** The first row whose pattern fits says how. */
 const HOW: readonly (readonly [pattern: RegExp, how: How])[] = [
@@ -31,6 +32,7 @@ const HOW: readonly (readonly [pattern: RegExp, how: How])[] = [
     /^(systemctl|journalctl|systemd-sysusers|usermod|adduser)\b/,
     'not run: needs systemd as process 1',
   ],
+  [/^cp [\w.-]+ \/etc\/nsgd\//, 'machine'],
   [/^(editor|install|cp)\b/, 'not run: it changes the machine'],
   [/^az\b/, 'not run: needs an Azure subscription'],
   [/^(bin\/)?nsgd (attach|detach)\b/, 'not run: test/e2e does, between namespaces'],

@@ -137,6 +137,28 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   ['5', 'no answer in time'],
 ];
 
+/** test/e2e/document-commands.test.ts runs them. */
+const EXAMPLES: readonly (readonly [string, string])[] = [
+  [
+    'Every problem of a configuration, before it is put in force:',
+    'nsgd check /etc/nsgd/nsgd.yaml',
+  ],
+  ['Put it in force, and see which rules changed:', 'nsgd reload'],
+  [
+    'Would this packet pass, by the policy in force, and which rule decides?',
+    'nsgd verify --live --direction Inbound --protocol TCP --local 10.0.1.4:22 --remote 10.0.0.9:50000',
+  ],
+  [
+    'Which rules had to decide something, and which connections move most:',
+    'nsgd rules --hit\nnsgd flows --sort bytes --limit 10',
+  ],
+  ['Is it healthy? Ends with 0 if so:', 'nsgd status'],
+  [
+    'The same to any program, over the control socket:',
+    'curl --silent --unix-socket /run/nsgd/control.sock http://nsgd/v1/status',
+  ],
+];
+
 /** nsgd(8). */
 export function commandManPage(program: Command): string {
   return [
@@ -155,6 +177,15 @@ export function commandManPage(program: Command): string {
     ),
     '.SH COMMANDS',
     ...program.commands.flatMap(commandSection),
+    '.SH EXAMPLES',
+    ...EXAMPLES.flatMap(([what, commands]) => [
+      '.PP',
+      roff(what),
+      '.PP',
+      '.EX',
+      roff(commands),
+      '.EE',
+    ]),
     '.SH EXIT STATUS',
     ...EXIT_CODES.flatMap(([code, meaning]) => ['.TP', `.B ${code}`, roff(meaning)]),
     '.SH ENVIRONMENT',
