@@ -2,9 +2,12 @@
  * The command tree: every command is a file in commands/, in the order that help lists them.
  */
 import { Command } from 'commander';
+import { addAttachCommand } from './commands/attach.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDiffCommand } from './commands/diff.ts';
+import { addConfirmCommand } from './commands/confirm.ts';
+import { addDetachCommand } from './commands/detach.ts';
 import { addEffectiveCommand } from './commands/effective.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addFlowsCommand } from './commands/flows.ts';
@@ -50,6 +53,9 @@ export function createProgram(): Command {
   addMonitorCommand(program);
   addProbeCommand(program);
   addReloadCommand(program);
+  addAttachCommand(program);
+  addConfirmCommand(program);
+  addDetachCommand(program);
   addCompletionCommand(program);
   return program;
 }

@@ -175,13 +175,15 @@ export class Libc {
    * One device ioctl on an `ifreq` that this fills with the name.
    * @param request SIOC number
    * @param data what `ifr_data` points at, for the ioctls that use it; written in place
+   * @param flags `ifr_flags`, for the one that sets them
    * @returns the `ifreq` as the kernel left it
    */
-  deviceIoctl(device: string, request: number, data?: Uint8Array): Buffer {
+  deviceIoctl(device: string, request: number, data?: Uint8Array, flags = 0): Buffer {
     const ifreq = Buffer.alloc(IFREQ_BYTES);
     if (ifreq.write(device, 'latin1') >= IFNAME_LIMIT) {
       throw new RangeError(`interface name "${device}" is longer than ${IFNAME_LIMIT - 1} bytes`);
     }
+    ifreq.writeUInt16LE(flags, IFREQ_UNION_AT);
     if (data !== undefined) {
       ifreq.writeBigUInt64LE(this.#koffi.address(data), IFREQ_UNION_AT);
     }

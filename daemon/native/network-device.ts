@@ -7,6 +7,7 @@
 import { IFREQ_UNION_AT, loadLibc, SystemCallError } from './libc.ts';
 
 const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
@@ -63,4 +64,14 @@ export function readNetworkDevice(name: string): NetworkDevice | undefined {
     if (error instanceof SystemCallError && error.code === 'ENODEV') return undefined;
     throw error;
   }
+}
+
+/**
+ * Takes a device up or down. An ioctl, so that it works where the service may open no netlink socket.
+ * @throws SystemCallError
+ */
+export function setDeviceUp(name: string, isUp: boolean): void {
+  const libc = loadLibc();
+  const flags = libc.deviceIoctl(name, SIOCGIFFLAGS).readUInt16LE(IFREQ_UNION_AT);
+  libc.deviceIoctl(name, SIOCSIFFLAGS, undefined, isUp ? flags | IFF_UP : flags & ~IFF_UP);
 }

@@ -73,24 +73,32 @@ export function isStrippingTags(device: string): boolean {
   return readFeatures(device).some(({ name, isActive }) => isActive && STRIPPING.test(name));
 }
 
+/** What is on of that which `disableOffloads` would switch off: what to give to `restoreOffloads`. */
+export function readOffloads(device: string): SavedOffloads {
+  const index = readNetworkDevice(device)?.index ?? 0;
+  return { device, index, features: unwantedFeatures(device).map(({ name }) => name) };
+}
+
+/** Requested but inactive features come back by themselves when what they depend on does, so they count too. */
+function unwantedFeatures(device: string): Feature[] {
+  return readFeatures(device).filter(
+    (feature) =>
+      (isHarmful(feature) || STRIPPING.test(feature.name)) &&
+      feature.isChangeable &&
+      (feature.isActive || feature.isRequested),
+  );
+}
+
 /**
  * Switches every harmful offload off, and VLAN stripping where the driver allows.
  * @returns what to give to `restoreOffloads`
  * @throws OffloadError when one stays on; those that could be switched off are on again then
  */
 export function disableOffloads(device: string): SavedOffloads {
-  const index = readNetworkDevice(device)?.index ?? 0;
-  // Requested but inactive features come back by themselves when what they depend on does, so they count too.
-  const wanted = readFeatures(device).filter(
-    (feature) =>
-      (isHarmful(feature) || STRIPPING.test(feature.name)) &&
-      feature.isChangeable &&
-      (feature.isActive || feature.isRequested),
-  );
-  const saved: SavedOffloads = { device, index, features: wanted.map((feature) => feature.name) };
+  const saved = readOffloads(device);
   let reason = 'the driver does not allow it';
   try {
-    setFeatures(device, wanted, false);
+    setFeatures(device, unwantedFeatures(device), false);
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     reason = error.message;

@@ -20,6 +20,9 @@ import { networkInterfaceSchema, wireSchema } from './configuration-schema.ts';
 import { quote } from './problem.ts';
 
 const ASGS_PER_INTERFACE_MAX = 20;
+/** Of a Linux interface. */
+const NAME_LENGTH_MAX = 15;
+const BRIDGE_SUFFIX = '-br';
 
 export interface NetworkInterface {
   readonly name: string;
@@ -35,10 +38,21 @@ export interface NetworkInterface {
   readonly macAddress: string | undefined;
 }
 
+/** Host mode: the end of the pair `inside` that the host uses, and what joins outside and inside beside nsgd. */
+export interface HostEnd {
+  readonly interface: string;
+  /** Down, it drops what nsgd does not take; up, it passes everything. */
+  readonly bridge: string;
+  /** What passes while the daemon does not run. */
+  readonly onStop: 'closed' | 'open';
+}
+
 export interface Wire {
   readonly name: string;
   readonly outside: string;
   readonly inside: string;
+  /** In host mode what the host has its addresses on, else undefined. */
+  readonly host?: HostEnd | undefined;
   readonly mode: 'inline' | 'monitor';
   readonly backend: 'auto' | 'af-xdp' | 'cap';
   /** Processor for the packet loop; undefined for any. */
@@ -53,28 +67,65 @@ export function readWires(reader: ConfigurationReader): Wire[] {
   checkUniqueNames(reader, items, 'wire');
   const users = new Map<string, string>();
   return items.map(({ value, path }) => {
-    for (const side of ['outside', 'inside'] as const) {
-      const user = users.get(value[side]);
+    const host = readHostEnd(reader, { value, path });
+    for (const [side, name] of [
+      ['outside', value.outside],
+      ['inside', value.inside],
+      ['host', value.host],
+      ['inside', host?.bridge],
+    ] as const) {
+      if (name === undefined) continue;
+      const user = users.get(name);
       if (user !== undefined) {
         const message =
           user === value.name
-            ? `wire ${quote(value.name)} needs two different interfaces`
-            : `interface ${quote(value[side])} is already on wire ${quote(user)}`;
+            ? `wire ${quote(value.name)} needs different interfaces; ${quote(name)} is there twice`
+            : `interface ${quote(name)} is already on wire ${quote(user)}`;
         reader.error([...path, side], 'InterfaceInUse', message);
       }
-      users.set(value[side], value.name);
+      users.set(name, value.name);
     }
     if (value.mode === 'monitor' && value.backend === 'af-xdp') {
       const message = 'af-xdp takes packets away from the host, so it cannot monitor; use cap';
       reader.error([...path, 'backend'], 'InvalidValue', message);
     }
+    const { onStop, ...rest } = value;
+    void onStop;
     return {
-      ...value,
+      ...rest,
+      host,
       mode: value.mode ?? 'inline',
       backend: value.backend ?? 'auto',
       busyPoll: value.busyPoll ?? 0,
     };
   });
+}
+
+/** Host mode of a wire that has it. */
+function readHostEnd(
+  reader: ConfigurationReader,
+  { value, path }: Item<z.infer<typeof wireSchema>>,
+): HostEnd | undefined {
+  if (value.host === undefined) {
+    if (value.onStop === 'open') {
+      const message =
+        'only in host mode does nsgd make a way around itself; give host, or bridge the interfaces yourself';
+      reader.error([...path, 'onStop'], 'InvalidValue', message);
+    }
+    return undefined;
+  }
+  if (value.mode === 'monitor') {
+    const message = 'in host mode nsgd is the only path; it cannot only watch';
+    reader.error([...path, 'mode'], 'InvalidValue', message);
+  }
+  const bridge = `${value.inside}${BRIDGE_SUFFIX}`;
+  if (bridge.length > NAME_LENGTH_MAX) {
+    const message =
+      `in host mode ${quote(value.inside)} is in a bridge named ${quote(bridge)}; ` +
+      `choose a name of at most ${NAME_LENGTH_MAX - BRIDGE_SUFFIX.length} characters`;
+    reader.error([...path, 'inside'], 'InvalidValue', message);
+  }
+  return { interface: value.host, bridge, onStop: value.onStop ?? 'closed' };
 }
 
 type WrittenInterface = z.infer<typeof networkInterfaceSchema>;

@@ -99,6 +99,16 @@ export const wireSchema = z.strictObject({
   name: resourceName.describe('Name of the wire, in metrics and answers'),
   outside: interfaceName.describe('The interface towards the network'),
   inside: interfaceName.describe('The interface towards the workload'),
+  host: interfaceName
+    .optional()
+    .describe(
+      'Host mode, where the workload is this machine: the interface that gets the addresses of outside. nsgd attach makes it and inside',
+    ),
+  onStop: oneOf(['closed', 'open'])
+    .optional()
+    .describe(
+      'In host mode, what passes while the daemon does not run: nothing, or everything, unfiltered. Default closed',
+    ),
   mode: oneOf(['inline', 'monitor']).optional().describe('Filter, or only watch. Default inline'),
   backend: oneOf(['auto', 'af-xdp', 'cap'])
     .optional()
