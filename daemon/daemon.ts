@@ -39,6 +39,8 @@ import { type PreparedPolicy, WireRuntime } from './wire-runtime.ts';
 const RING_BYTES = 64 * 1024 * 1024;
 /** How long TCP may be picked up mid-stream when the daemon starts without saved flows. */
 const PICK_UP_SECONDS = 30;
+/** The same when host mode begins: longer, because the operator's other sessions may be idle. */
+const ATTACH_PICK_UP_SECONDS = 120;
 /** A reload that changes more rules than this has the others counted in the log; `nsgd reload` prints them all. */
 const CHANGES_LOGGED = 50;
 const MILLISECONDS = 1000;
@@ -135,6 +137,7 @@ export class Daemon implements ControlHandler, MetricsSource {
           pickUpSeconds: found.flows === undefined ? PICK_UP_SECONDS : 0,
         },
         offloads: OffloadPolicy.Disable,
+        ...(wire.host === undefined ? {} : { pickUpOnArrivalSeconds: ATTACH_PICK_UP_SECONDS }),
       },
       segments,
     );

@@ -64,6 +64,11 @@ export interface SupervisorOptions {
   readonly offloads: OffloadPolicy;
   /** Compiled entry file of the data plane; a default for the installed tree. */
   readonly entry?: string;
+  /**
+   * How long TCP may be picked up mid-stream after an interface that was missing has come: in host mode the machine has
+   * connections of which no flow is known. Unset where what comes has none.
+   */
+  readonly pickUpOnArrivalSeconds?: number;
   /** A packet loop that does no batch and no timer for this long hangs, and is killed. */
   readonly hungMilliseconds?: number;
 }
@@ -86,6 +91,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** No start before this. */
   #retryAt = 0;
   #isFirstStart = true;
+  /** An interface was missing since the last start. */
+  #wasMissing = false;
   #timer: NodeJS.Timeout | undefined;
   /** As they were when the kernel was asked last. */
   #devices: WireDevices = [undefined, undefined];
@@ -216,6 +223,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Starts a data plane if the interfaces allow it, else waits and says what for. */
   #tryStart(devices: WireDevices = this.#readDevices()): void {
+    if (devices.includes(undefined)) this.#wasMissing = true;
     const problem = wireProblem(this.#options.start, devices);
     const refusal = problem ?? this.#applyOffloads();
     if (refusal === undefined) {
@@ -268,9 +276,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     });
     // Not 'exit': its standard error is complete only now.
     child.on('close', (code, signal) => this.#ended(code, signal));
-    const start: StartMessage = { type: 'start', ...this.#options.start };
+    const start: StartMessage = { type: 'start', ...this.#options.start, ...this.#arrival() };
     // A child that died before it could read is seen by its exit.
     child.send(start, () => undefined);
+  }
+
+  /** What is different at the first start after an interface was missing. */
+  #arrival(): Partial<StartMessage> {
+    const { pickUpOnArrivalSeconds } = this.#options;
+    const isArrival = this.#wasMissing && pickUpOnArrivalSeconds !== undefined;
+    this.#wasMissing = false;
+    if (!isArrival) return {};
+    this.#segments.page.looseUntilSeconds = 0;
+    return { pickUpSeconds: pickUpOnArrivalSeconds };
   }
 
   #receive(message: DataPlaneMessage): void {

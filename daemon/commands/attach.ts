@@ -13,6 +13,7 @@ import { diskFiles } from '../../src/policy/load.ts';
 import { parseDuration } from '../../src/policy/settings.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import type { Attachments } from '../host-mode/attachment.ts';
+import type { AttachRequest } from '../host-mode/attach.ts';
 import type { HostInterfaces } from '../host-mode/obstacles.ts';
 import type { Address } from '../host-mode/snapshot.ts';
 import { print, printError } from '../output.ts';
@@ -22,7 +23,6 @@ import { hostError, type HostOptions, openAttachments, withHostDirectory } from 
 import { loadPolicy } from './load-policy.ts';
 
 const DEFAULT_CONFIGURATION = '/etc/nsgd/nsgd.yaml';
-const READY_MILLISECONDS = 15_000;
 const POLL_MILLISECONDS = 100;
 /** The watcher undoes at the deadline; so long after it, it is not there any more. */
 const WATCHER_LATE_MILLISECONDS = 3_000;
@@ -30,6 +30,7 @@ const MILLISECONDS = 1000;
 
 interface AttachOptions extends HostOptions {
   readonly config: string;
+  readonly ready: string;
   /** False for `--no-confirm`. */
   readonly confirm: string | false;
 }
@@ -100,14 +101,15 @@ export function unknownAddresses(
 
 /** @throws CommandError (5) when the wire does not become ready in time */
 async function untilReady(socket: string, wire: string, deadline: number): Promise<void> {
-  let state = 'the daemon does not answer';
+  let state = 'starting';
   while (Date.now() < deadline) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- polls; there is nothing to run in parallel
       const { wires } = await readStatus(socket);
       const found = wires.find(({ name }) => name === wire);
       if (found?.isReady === true) return;
-      state = found?.state ?? 'it has no such wire any more';
+      // Why the one before ended says more.
+      if (found?.state !== 'starting') state = found?.state ?? 'it is gone';
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       state = error.message;
@@ -167,27 +169,27 @@ async function untilConfirmed(
 interface Window {
   readonly nic: string;
   readonly host: string;
-  /** Undefined: confirmed by itself once it is ready. */
-  readonly milliseconds: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly deadline: number;
+  /** Milliseconds to confirm; undefined: it is confirmed by itself. */
+  readonly window: number | undefined;
 }
 
 async function keepOrUndo(
   attachments: Attachments,
-  { nic, host, milliseconds }: Window,
+  { nic, host, deadline, window }: Window,
 ): Promise<void> {
-  const { confirm, extend, undo } = await import('../host-mode/operations.ts');
+  const { confirm, undo } = await import('../host-mode/operations.ts');
   const { hostSystem } = await import('../host-mode/system.ts');
   const operator = new Operator();
   operator.listen();
   try {
-    if (milliseconds === undefined) {
+    if (window === undefined) {
       await confirm(attachments, nic);
     } else {
-      const deadline = Date.now() + milliseconds;
-      await extend(attachments, nic, deadline);
       const keys = process.stdin.isTTY ? 'Press Enter, or run' : 'Run';
       print(`${nic} is attached: the host's addresses are on ${host}.`);
-      print(`${keys} "nsgd confirm ${nic}" within ${milliseconds / MILLISECONDS} s to keep it.`);
+      print(`${keys} "nsgd confirm ${nic}" within ${window / MILLISECONDS} s to keep it.`);
       const reason = await untilConfirmed(attachments, { nic, deadline }, operator);
       if (reason !== undefined) throw new CommandError(ExitCode.Timeout, reason);
     }
@@ -201,20 +203,19 @@ async function keepOrUndo(
   }
 }
 
-function confirmWindow({ confirm }: AttachOptions): number | undefined {
-  if (confirm === false) return undefined;
-  const seconds = parseDuration(confirm);
+/** @throws CommandError (2) */
+function milliseconds(option: string, text: string): number {
+  const seconds = parseDuration(text);
   if (seconds === undefined || seconds < 1) {
-    throw new CommandError(
-      ExitCode.Usage,
-      `--confirm ${confirm}: give a duration such as 60s or 5m`,
-    );
+    throw new CommandError(ExitCode.Usage, `${option} ${text}: give a duration such as 60s or 5m`);
   }
   return seconds * MILLISECONDS;
 }
 
 async function attachNic(nic: string, options: AttachOptions): Promise<void> {
-  const milliseconds = confirmWindow(options);
+  const { confirm } = options;
+  const window = confirm === false ? undefined : milliseconds('--confirm', confirm);
+  const patience = milliseconds('--ready', options.ready);
   const { configuration, policy } = loadPolicy(options.config, diskFiles);
   const wire = hostWire(configuration, nic);
   const attachments = openAttachments(options);
@@ -227,8 +228,14 @@ async function attachNic(nic: string, options: AttachOptions): Promise<void> {
   const interfaces: HostInterfaces = { nic, host, inside: wire.inside, bridge };
   try {
     const now = Date.now();
-    const deadline = now + READY_MILLISECONDS + (milliseconds ?? READY_MILLISECONDS);
-    const request = { wire: wire.name, interfaces, now, deadline };
+    const request: AttachRequest = {
+      wire: wire.name,
+      interfaces,
+      now,
+      // Then the move, which takes no time beside that.
+      patience: 2 * patience,
+      window: window ?? patience,
+    };
     const attachment = await attach(hostSystem, attachments, request, {
       check: () => {
         const unknown = unknownAddresses(
@@ -242,15 +249,14 @@ async function attachNic(nic: string, options: AttachOptions): Promise<void> {
         );
       },
       watch: () => startWatcher(options.hostDirectory, nic),
-      ready: () =>
-        untilReady(configuration.controlSocket, wire.name, Date.now() + READY_MILLISECONDS),
+      ready: () => untilReady(configuration.controlSocket, wire.name, Date.now() + patience),
     });
     for (const { local } of attachment.leases) {
       printError(
         `nsgd: ${local} has a lifetime on ${nic}; on ${host} it has none, because what renews it does not know ${host}`,
       );
     }
-    await keepOrUndo(attachments, { nic, host, milliseconds });
+    await keepOrUndo(attachments, { nic, host, deadline: attachment.deadline, window });
   } catch (error) {
     throw hostError(error);
   }
@@ -263,6 +269,7 @@ export function addAttachCommand(program: Command): void {
     )
     .argument('<interface>', 'the network interface: outside of a wire with host')
     .option('-c, --config <file>', 'configuration', DEFAULT_CONFIGURATION)
+    .option('--ready <duration>', 'how long the daemon may take to filter', '15s')
     .option('--confirm <duration>', 'how long to wait for a confirmation', '60s')
     .option('--no-confirm', 'keep it as soon as the wire is ready')
     .action(async (nic: string, options: AttachOptions) => {

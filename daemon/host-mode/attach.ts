@@ -41,12 +41,14 @@ export interface AttachRequest {
   readonly interfaces: HostInterfaces;
   /** Milliseconds since 1970. */
   readonly now: number;
-  readonly deadline: number;
+  /** Milliseconds until everything has to be in place, and from then on until it has to be confirmed. */
+  readonly patience: number;
+  readonly window: number;
 }
 
 /** How the interface is now, as it goes into the file. @throws ObstacleError */
 export function planAttachment(system: HostSystem, request: AttachRequest): Attachment {
-  const { wire, interfaces, now, deadline } = request;
+  const { wire, interfaces, now, patience } = request;
   const found = obstacles(system, interfaces);
   if (found.length > 0) throw new ObstacleError(found.join('\n'));
   const { nic } = interfaces;
@@ -62,7 +64,7 @@ export function planAttachment(system: HostSystem, request: AttachRequest): Atta
     wire,
     ...interfaces,
     phase: 'attaching',
-    deadline,
+    deadline: now + patience,
     snapshot,
     hardwareAddress: link.address,
     mtu: link.mtu,

@@ -45,7 +45,8 @@ export function attach(
       // Nothing of the host is moved before there is somebody to carry it.
       await help.ready();
       moveHost(system, planned);
-      const attached: Attachment = { ...planned, phase: 'attached' };
+      const deadline = Date.now() + request.window;
+      const attached: Attachment = { ...planned, phase: 'attached', deadline };
       attachments.write(attached);
       return attached;
     } catch (error) {
@@ -54,14 +55,6 @@ export function attach(
       });
       throw error;
     }
-  });
-}
-
-/** Gives an attachment more time. It may be gone meanwhile. */
-export function extend(attachments: Attachments, nic: string, deadline: number): Promise<void> {
-  return attachments.exclusively(() => {
-    const present = attachments.read(nic);
-    if (present?.phase === 'attached') attachments.write({ ...present, deadline });
   });
 }
 

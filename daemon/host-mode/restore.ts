@@ -4,12 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { SystemCallError } from '../native/libc.ts';
 import type { Attachment, Attachments } from './attachment.ts';
 import { returnLeases } from './leases.ts';
 import { type Batch, give, missing, type Move, settle } from './move.ts';
 import { type Link, readLinks } from './obstacles.ts';
 import { readSnapshot, type Snapshot, UnknownAttributeError } from './snapshot.ts';
-import type { HostSystem } from './system.ts';
+import { HostCommandError, type HostSystem } from './system.ts';
 
 /** How long a data plane may take to see that its inside is gone, and leave the NIC. */
 const LEAVE_MILLISECONDS = 5_000;
@@ -45,7 +46,8 @@ export async function restore(
     try {
       change();
     } catch (error) {
-      failures.push((error as Error).message);
+      if (!isExpected(error)) throw error;
+      failures.push(error.message);
     }
   };
   const batch: Batch = (family, lines) =>
@@ -58,16 +60,14 @@ export async function restore(
   attempt(() => give(system, batch, move));
   const lost = missing(system, move);
   // The host's end goes only when the NIC has everything: better two than none.
-  if (lost.length > 0) {
-    throw new RestoreError(
-      [`${nic} lacks ${lost.join(', ')}; run "nsgd detach ${nic}" again`, ...failures].join('\n'),
-    );
-  }
+  if (lost.length > 0) throw incomplete(nic, `${nic} lacks ${lost.join(', ')}`, failures);
   attempt(() => removePair(system, attachment, links));
   attempt(() => settle(batch, move));
   attempt(() => batch(4, [`link set dev ${nic} addrgenmode ${attachment.addressGeneration}`]));
   if (!(await isLeft(system, nic))) failures.push(`an XDP program is still on ${nic}`);
   attempt(() => system.restoreOffloads(attachment.offloads));
+  const left = leftOver(system, attachment);
+  if (left.length > 0) throw incomplete(nic, `still there: ${left.join(', ')}`, failures);
   attachments.remove(nic);
   return failures;
 }
@@ -90,6 +90,29 @@ function wantedSnapshot(
     if (error instanceof UnknownAttributeError) return snapshot;
     throw error;
   }
+}
+
+/** What a machine may answer; anything else is a mistake of this program. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof HostCommandError ||
+    error instanceof SystemCallError ||
+    error instanceof UnknownAttributeError
+  );
+}
+
+function incomplete(nic: string, what: string, failures: readonly string[]): RestoreError {
+  return new RestoreError([`${what}; run "nsgd detach ${nic}" again`, ...failures].join('\n'));
+}
+
+/** What was made or set for the attachment and has not gone, in words. */
+function leftOver(system: HostSystem, attachment: Attachment): string[] {
+  const made = new Set([attachment.host, attachment.inside, attachment.bridge]);
+  const links = readLinks(system).filter(({ ifname }) => made.has(ifname));
+  const settings = Object.entries(attachment.settings).filter(
+    ([path, value]) => system.readSetting(path) !== value,
+  );
+  return [...links.map(({ ifname }) => ifname), ...settings.map(([path]) => path)];
 }
 
 /** Either end of a pair takes the other with it. */

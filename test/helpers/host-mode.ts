@@ -6,7 +6,7 @@
  *
  * Every kind of address and route that host mode has to carry over is there.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandResult, nsgdProgram } from './daemon.ts';
 import type { Lab, LabProcess } from './lab.ts';
@@ -139,6 +139,21 @@ export class HostLab {
   attachWords(...options: readonly string[]): string[] {
     const folder = ['--host-directory', this.hostDirectory];
     return ['attach', NIC, '--config', this.configurationFile, ...folder, ...options];
+  }
+
+  /** How far the attachment is, by its file; undefined where there is none. */
+  phase(): unknown {
+    const path = join(this.hostDirectory, `${NIC}.json`);
+    if (!existsSync(path)) return undefined;
+    return (JSON.parse(readFileSync(path, 'utf8')) as Row)['phase'];
+  }
+
+  /** The machine's link-local address. */
+  linkLocal(): string {
+    const [, address] =
+      /inet6 (fe80::[0-9a-f:]+)\//.exec(this.machine.ip('-6', 'addr', 'show')) ?? [];
+    if (address === undefined) throw new Error('the machine has no link-local address');
+    return address;
   }
 
   /** A command with the folder of attachments. */

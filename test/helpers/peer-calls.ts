@@ -39,6 +39,16 @@ export interface PeerCalls {
     request: { connection: number; text: string; timeoutMs?: number };
     answer: { outcome: Outcome };
   };
+  /** Begins to send, on an open connection to an echo server, and to check what comes back, until `conclude`. */
+  readonly converse: { request: { connection: number }; answer: Record<string, never> };
+  /**
+   * Ends what `converse` began: stops sending, waits until everything has come back. `complete` when every byte did, in
+   * order; the longest pause is that between two pieces that came back.
+   */
+  readonly conclude: {
+    request: { connection: number; timeoutMs?: number };
+    answer: { outcome: Outcome; bytes: number; longestPauseMs: number };
+  };
   readonly disconnect: { request: { connection: number }; answer: Record<string, never> };
   /** Sends a datagram up to `tries` times until one is echoed. */
   readonly askUdp: {

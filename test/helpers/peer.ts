@@ -34,13 +34,60 @@ const BLOCK = Uint8Array.from(
   { length: PATTERN_LENGTH * 256 },
   (_, index) => index % PATTERN_LENGTH,
 );
+/** Of a conversation, at a time. */
+const PIECE_BYTES = 1000;
 /** How often a paced stream writes. */
 const TICK_MS = 20;
 
 const connections = new Map<number, Socket>();
+const conversations = new Map<number, Conversation>();
 const udpCounts = new Map<number, number>();
 let nextConnection = 1;
 let downloaded = 0;
+
+/** Sends the pattern, a piece every tick, and checks its echo. */
+class Conversation {
+  readonly #socket: Socket;
+  readonly #timer: NodeJS.Timeout;
+  #sent = 0;
+  #received = 0;
+  #outcome: Outcome | undefined;
+  #lastAt = performance.now();
+  #longestPause = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('close', () => (this.#outcome ??= 'closed'));
+    this.#timer = setInterval(() => {
+      const start = this.#sent % PATTERN_LENGTH;
+      socket.write(BLOCK.subarray(start, start + PIECE_BYTES));
+      this.#sent += PIECE_BYTES;
+    }, TICK_MS);
+  }
+
+  async conclude(timeoutMs: number): Promise<PeerCalls['conclude']['answer']> {
+    clearInterval(this.#timer);
+    const outcome = await settle(timeoutMs, (done) => {
+      const look = setInterval(() => {
+        if (this.#outcome === undefined && this.#received < this.#sent) return;
+        clearInterval(look);
+        done(this.#outcome ?? 'complete');
+      }, TICK_MS);
+      look.unref();
+    });
+    this.#socket.removeAllListeners('data');
+    return { outcome, bytes: this.#received, longestPauseMs: Math.round(this.#longestPause) };
+  }
+
+  #receive(chunk: Buffer): void {
+    const now = performance.now();
+    this.#longestPause = Math.max(this.#longestPause, now - this.#lastAt);
+    this.#lastAt = now;
+    if (!isPattern(chunk, this.#received)) this.#outcome ??= 'corrupt';
+    this.#received += chunk.length;
+  }
+}
 
 type Handlers = {
   [M in PeerMethod]: (request: PeerCalls[M]['request']) => Promise<PeerCalls[M]['answer']>;
@@ -132,6 +179,19 @@ const handlers: Handlers = {
     });
     listeners.abort();
     return { outcome };
+  },
+
+  converse({ connection }) {
+    const socket = connections.get(connection);
+    if (socket !== undefined) conversations.set(connection, new Conversation(socket));
+    return Promise.resolve({});
+  },
+
+  async conclude({ connection, timeoutMs }) {
+    const conversation = conversations.get(connection);
+    if (conversation === undefined) return { outcome: 'closed', bytes: 0, longestPauseMs: 0 };
+    conversations.delete(connection);
+    return conversation.conclude(timeoutMs ?? ANSWER_TIMEOUT_MS);
   },
 
   async disconnect({ connection }) {
