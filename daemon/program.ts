@@ -14,6 +14,7 @@ import { addFlowsCommand } from './commands/flows.ts';
 import { addMonitorCommand } from './commands/monitor.ts';
 import { addImportCommand } from './commands/import.ts';
 import { addProbeCommand } from './commands/probe.ts';
+import { addOnStopCommand } from './commands/on-stop.ts';
 import { addReloadCommand } from './commands/reload.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRulesCommand } from './commands/rules.ts';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
   addAttachCommand(program);
   addConfirmCommand(program);
   addDetachCommand(program);
+  addOnStopCommand(program);
   addCompletionCommand(program);
   return program;
 }

@@ -91,7 +91,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** No start before this. */
   #retryAt = 0;
   #isFirstStart = true;
-  /** An interface was missing since the last start. */
+  /** An interface was missing since the last start, or the wire was passed by. */
   #wasMissing = false;
   #timer: NodeJS.Timeout | undefined;
   /** As they were when the kernel was asked last. */
@@ -141,8 +141,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Begins. The first policy should have been published, else the data plane waits for it by failing. */
-  start(): void {
+  /** @param wasPassed frames passed the wire without a data plane until now, so there are flows of which none is known */
+  start(wasPassed = false): void {
     if (this.#state !== 'stopped') return;
+    this.#wasMissing = wasPassed;
     this.#segments.page.isStopRequested = false;
     this.#stopping = undefined;
     this.#isFirstStart = true;

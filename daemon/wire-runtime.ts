@@ -18,6 +18,7 @@ import type { FlowEventReader } from '../src/engine/flow-event-reader.ts';
 import type { ControlPage } from './data-plane/control-page.ts';
 import { NicNames } from './events/nic-names.ts';
 import { machineClocks, noteRuleNames, saveFlows, type SavedFlows } from './saved-flows.ts';
+import { closeBypass, openBypass } from './host-mode/bypass.ts';
 import { publishPolicy, type PublishOutcome, type WireSegments } from './supervisor-segments.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { WireView } from './wire-view.ts';
@@ -142,9 +143,12 @@ export class WireRuntime implements WireView {
     return putRows(this.#segments.flows, saved.rows, { savedAt, elapsed, now, slotOf });
   }
 
+  /** @throws SystemCallError where the way around cannot be closed: nothing starts then */
   start(): void {
+    const wasOpen = closeBypass(this.wire);
+    if (wasOpen) this.log.warn('traffic passed unfiltered while nsgd did not run (onStop: open)');
     this.#isStarted = true;
-    this.#supervisor.start();
+    this.#supervisor.start(wasOpen);
   }
 
   /**
@@ -153,6 +157,10 @@ export class WireRuntime implements WireView {
    */
   async stop(savedFlows: string): Promise<void> {
     await this.#supervisor.stop();
+    // Not by a daemon that never began: the next line of the service does it then.
+    if (this.#isStarted && openBypass(this.wire)) {
+      this.log.warn('traffic passes unfiltered until nsgd runs again (onStop: open)');
+    }
     if (!this.#isStarted || this.#save(savedFlows)) this.#segments.remove();
   }
 

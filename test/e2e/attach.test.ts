@@ -168,6 +168,40 @@ describe.skipIf(liveObstacle !== undefined)(`host mode (${liveObstacle ?? 'live'
     expect(host.hostCommand('detach').stdout).toBe('no interface is attached\n');
   });
 
+  test('onStop: open: everything passes while the daemon does not run, and the policy holds again when it does', async () => {
+    const before = host.dump();
+    host.configure([ECHO], { onStop: 'open' });
+    let daemon = await host.startDaemon();
+    expect(host.attach('--no-confirm')).toMatchObject({ status: 0 });
+    const session = await converse('in, IPv4', host.networkPeer, MACHINE_IPV4, ECHO);
+    expect(await connect(MACHINE_IPV4, DENIED)).toEqual({ outcome: 'timeout' });
+
+    expect(await daemon.stop()).toBe('exit 0');
+    expect(daemon.stderr).toContain('traffic passes unfiltered until nsgd runs again');
+    expect((await connect(MACHINE_IPV4, DENIED)).outcome).toBe('connected');
+    expect((await connect(MACHINE_IPV6, DENIED)).outcome).toBe('connected');
+
+    daemon = await host.startDaemon();
+    await untilReady();
+    expect(daemon.stderr).toContain('traffic passed unfiltered while nsgd did not run');
+    expect(await connect(MACHINE_IPV4, DENIED)).toEqual({ outcome: 'timeout' });
+
+    // A daemon that is killed leaves it closed; what the service runs afterwards opens it.
+    daemon.signal('SIGKILL');
+    await daemon.exited;
+    expect(await connect(MACHINE_IPV4, ECHO)).toEqual({ outcome: 'timeout' });
+    const opened = host.nsgd('on-stop', '--config', host.configurationFile);
+    expect(opened.stderr).toContain('traffic of wire wire0 passes unfiltered');
+    expect((await connect(MACHINE_IPV6, DENIED)).outcome).toBe('connected');
+
+    expect(host.hostCommand('detach')).toMatchObject({ status: 0, stderr: '' });
+    const { peer, connection } = session;
+    const result = await peer.call('conclude', { connection, timeoutMs: 15_000 });
+    expect(result).toMatchObject({ outcome: 'complete' });
+    await peer.call('disconnect', { connection });
+    expect(host.dump()).toEqual(before);
+  });
+
   test('a daemon that cannot filter: nothing is moved', async () => {
     // More than af-xdp takes.
     for (const namespace of [host.machine, host.network]) {

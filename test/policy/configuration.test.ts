@@ -286,7 +286,7 @@ describe('wires', () => {
     [
       'the same interface on both sides',
       ['{ name: wire0, outside: eth0, inside: ^eth0 }'],
-      ['InterfaceInUse: wire "wire0" needs two different interfaces'],
+      ['InterfaceInUse: wire "wire0" needs different interfaces; "eth0" is there twice'],
     ],
     [
       'an interface on two wires',
