@@ -10,7 +10,7 @@ import { parseIpv4, parseIpv6 } from '../../src/policy/address.ts';
 import type { Configuration } from '../../src/policy/configuration.ts';
 import type { HostEnd, Wire } from '../../src/policy/configuration-interfaces.ts';
 import { diskFiles } from '../../src/policy/load.ts';
-import { parseDuration } from '../../src/policy/settings.ts';
+import { controlSocketIn, parseDuration } from '../../src/policy/settings.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import type { Attachments } from '../host-mode/attachment.ts';
 import type { AttachRequest } from '../host-mode/attach.ts';
@@ -58,8 +58,8 @@ function hostWire(configuration: Configuration, nic: string): HostWire {
 }
 
 /** The daemon has to be there before the interface is taken from the host. @throws CommandError (2, 3) */
-async function checkDaemon({ controlSocket }: Configuration, wire: Wire): Promise<void> {
-  const { wires } = await readStatus(controlSocket);
+async function checkDaemon(configuration: Configuration, wire: Wire): Promise<void> {
+  const { wires } = await readStatus(controlSocketOf(configuration));
   const isSame = wires.some(
     ({ name, interfaces }) =>
       name === wire.name &&
@@ -72,6 +72,11 @@ async function checkDaemon({ controlSocket }: Configuration, wire: Wire): Promis
       `the running daemon has no wire ${wire.name} of ${wire.outside} and ${wire.inside}; restart it with this configuration`,
     );
   }
+}
+
+/** The one that every request may come by. */
+function controlSocketOf({ controlSockets, runtimeDirectory }: Configuration): string {
+  return controlSockets[0]?.path ?? controlSocketIn(runtimeDirectory);
 }
 
 async function readStatus(socket: string): Promise<DaemonStatus> {
@@ -249,7 +254,7 @@ async function attachNic(nic: string, options: AttachOptions): Promise<void> {
         );
       },
       watch: () => startWatcher(options.hostDirectory, nic),
-      ready: () => untilReady(configuration.controlSocket, wire.name, Date.now() + patience),
+      ready: () => untilReady(controlSocketOf(configuration), wire.name, Date.now() + patience),
     });
     for (const { local } of attachment.leases) {
       printError(
