@@ -54,6 +54,9 @@ bench-pauses: build ## the longest pause that expiry makes between two packets
 bench-diff: build ## the semantic diff, 1,000 rules against 1,000, with service tags
 	@node dist/bench/diff/main.js
 
+bench-overload: build ## floods beside one established transfer: what is left of it (root)
+	@node dist/bench/overload/main.js $(BENCH)
+
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js
 

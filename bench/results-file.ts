@@ -9,6 +9,7 @@ import type { DiffResults } from './diff/results.ts';
 import type { HotPathResults } from './hot-path/results.ts';
 import type { MatcherResults } from './matcher/results.ts';
 import type { MemoryResults } from './memory/results.ts';
+import type { OverloadResults } from './overload/results.ts';
 import type { PauseResults } from './pauses/results.ts';
 import type { PlanName } from './tcpreplay/plan.ts';
 import type { InlineResults } from './tcpreplay/results.ts';
@@ -22,6 +23,7 @@ type ResultsFiles = {
   readonly 'matcher-part': MatcherResults;
   readonly diff: DiffResults;
   readonly memory: MemoryResults;
+  readonly overload: OverloadResults;
   readonly pauses: PauseResults;
 } & Readonly<Record<`inline-${PlanName}`, InlineResults>>;
 

@@ -1,0 +1,24 @@
+/**
+ * The program that floods, run in the namespace that the flood comes from:
+ *
+ *     node flood-load.js '{"device": "wire0", "flood": "ack scan", "rate": 100000, "seconds": 5}'
+ */
+import { Generator } from '../generator.ts';
+import { type Flood, floodTraffic } from './floods.ts';
+
+export interface FloodLoadArguments {
+  readonly device: string;
+  readonly flood: Flood;
+  /** Frames a second; absent: as fast as possible. */
+  readonly rate?: number;
+  readonly seconds: number;
+}
+
+const { device, flood, rate, seconds } = JSON.parse(process.argv[2] ?? '{}') as FloodLoadArguments;
+const generator = new Generator({
+  device,
+  ...floodTraffic(flood),
+  ...(rate === undefined ? {} : { perSecond: rate }),
+});
+generator.runFor(seconds);
+generator.close();

@@ -1,0 +1,252 @@
+/**
+ * Floods beside one established TCP transfer: what is left of the transfer, how long after the flood it is as before, and
+ * whether every frame of the flood was counted with a reason. 1,000 rules, the transfer is admitted by one of the last.
+ *
+ *     node dist/bench/overload/main.js [--seconds 5] [--repeats 3] [--rates 100000,max]
+ *
+ * The transfer is held to a rate, so that what is measured is what the flood takes away, not who is faster. Writes
+ * bench/results/overload.json. Needs root.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { WireStatus } from '../../daemon/status.ts';
+import { TestDaemon } from '../../test/helpers/daemon.ts';
+import { Lab } from '../../test/helpers/lab.ts';
+import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../../test/helpers/network.ts';
+import { waitFor } from '../../test/helpers/wait.ts';
+import { readEnvironment } from '../environment.ts';
+import { writeResults } from '../results-file.ts';
+import { ALLOWED_PORT, LOCAL, type TrialRule, trialRules } from '../rules/trial-policy.ts';
+import { median } from '../statistics.ts';
+import { type Flood, FLOODS } from './floods.ts';
+import type { FloodLoadArguments } from './flood-load.ts';
+import type { FloodResult } from './results.ts';
+
+const RULES = 1000;
+/** The router's end of the cable to the wire: what comes from the network comes from here. */
+const FLOOD_DEVICE = 'wire0';
+const FLOOD_CORE = '0';
+/** Bytes a second of the transfer. */
+const TRANSFER_RATE = 2_000_000;
+const TRANSFER_BYTES = 2_000_000_000;
+const BASELINE_MS = 2000;
+/** The first of a flood is left out: queues fill. */
+const SETTLE_MS = 500;
+const WINDOW_MS = 250;
+const RECOVERED_PART = 0.9;
+const RECOVERY_TIMEOUT_MS = 60_000;
+const KIBIBYTE = 1024;
+
+function policy(settings: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({
+    virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
+    networkSecurityGroups: [{ name: 'nsg', securityRules: trialRules(RULES, 4).map(securityRule) }],
+    networkInterfaces: [
+      { name: 'vm1', addresses: [LOCAL[4]], networkSecurityGroup: 'nsg', wire: 'wire0' },
+    ],
+    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend: 'af-xdp' }],
+    ...settings,
+  });
+}
+
+function securityRule({ name, access, protocol, source, ports }: TrialRule, index: number): object {
+  return {
+    name,
+    priority: 100 + index,
+    direction: 'Inbound',
+    access,
+    protocol,
+    sourceAddressPrefix: source,
+    sourcePortRange: '*',
+    destinationAddressPrefix: '*',
+    destinationPortRange: ports[0] === ports[1] ? String(ports[0]) : ports.join('-'),
+  };
+}
+
+interface Bed {
+  readonly lab: Lab;
+  readonly network: Network;
+  readonly daemon: TestDaemon;
+}
+
+async function build(): Promise<Bed> {
+  const lab = new Lab();
+  const network = buildNetwork(lab, {
+    machines: [{ name: 'vm1', addresses: [LOCAL[4]], gateways: ['10.0.1.1'] }],
+  });
+  const daemon = await TestDaemon.start(lab, network.filter, policy);
+  await hostOf(network, 'vm1').peer.call('serveHttp', { port: ALLOWED_PORT, text: '' });
+  return { lab, network, daemon };
+}
+
+const internet = ({ network }: Bed) => hostOf(network, 'internet').peer;
+
+async function progress(bed: Bed): Promise<number> {
+  return (await internet(bed).call('downloadProgress', {})).bytes;
+}
+
+/** Bytes a second of the transfer over a time. */
+async function transferRate(bed: Bed, milliseconds: number): Promise<number> {
+  const start = performance.now();
+  const before = await progress(bed);
+  await sleep(milliseconds);
+  return ((await progress(bed)) - before) / ((performance.now() - start) / 1000);
+}
+
+/** Frames that came from outside: those read, those the kernel dropped, those that got a verdict. */
+function inboundCounts({ interfaces, reasons }: WireStatus): [number, number, number] {
+  const outside = interfaces.find(({ side }) => side === 'outside');
+  const judged = reasons.reduce((sum, { inbound }) => sum + inbound, 0);
+  return [outside?.framesIn ?? 0, outside?.kernelDrops ?? 0, judged];
+}
+
+function memoryOf(processId: number): number {
+  const [, kibibytes = '0'] =
+    /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'utf8')) ?? [];
+  return Number(kibibytes) * KIBIBYTE;
+}
+
+/** Reasons that have more drops than before. */
+function newReasons(before: WireStatus, after: WireStatus): string[] {
+  return after.reasons
+    .filter(({ access }) => access === 'Deny')
+    .filter(({ reason, inbound }) => {
+      const earlier = before.reasons.find((each) => each.reason === reason)?.inbound ?? 0;
+      return inbound > earlier;
+    })
+    .map(({ reason }) => reason);
+}
+
+async function measure(
+  bed: Bed,
+  flood: Flood,
+  rate: number | undefined,
+  seconds: number,
+): Promise<FloodResult> {
+  const { lab, network, daemon } = bed;
+  const baseline = await transferRate(bed, BASELINE_MS);
+  const before = daemon.wire();
+  const memoryBefore = memoryOf(before.processId);
+  const request: FloodLoadArguments = {
+    device: FLOOD_DEVICE,
+    flood,
+    seconds,
+    ...(rate === undefined ? {} : { rate }),
+  };
+  const program = fileURLToPath(new URL('./flood-load.js', import.meta.url));
+  const command = ['taskset', '-c', FLOOD_CORE, process.execPath, program] as const;
+  const load = lab.spawn(network.router, 'flood', [...command, JSON.stringify(request)]);
+  await sleep(SETTLE_MS);
+  const during = await transferRate(bed, seconds * 1000 - SETTLE_MS);
+  if ((await load.exited) !== 'exit 0') throw new Error(`the flood: ${load.stderr}`);
+  const recovery = await recoveryTime(bed, baseline);
+  // Nothing but the transfer goes on, and a stopped one would have nothing left to count: wait until the counts agree.
+  const after = await waitFor('the counts to be of one moment', () => {
+    const wire = daemon.wire();
+    const [read, , judged] = inboundCounts(wire);
+    return read === judged ? wire : undefined;
+  });
+  const [read, dropped, judged] = inboundCounts(after);
+  const [readBefore, droppedBefore] = inboundCounts(before);
+  return {
+    flood,
+    rate,
+    read: (read - readBefore) / seconds,
+    kernelDropped: (dropped - droppedBefore) / seconds,
+    kept: during / baseline,
+    recovery,
+    unaccounted: read - judged,
+    flows: after.flows.live,
+    memory: [memoryBefore, memoryOf(after.processId)],
+    reasons: newReasons(before, after),
+  };
+}
+
+/** Seconds until the transfer has its rate again. */
+async function recoveryTime(bed: Bed, baseline: number): Promise<number> {
+  const start = performance.now();
+  await waitFor(
+    'the transfer to be as before',
+    async () =>
+      (await transferRate(bed, WINDOW_MS)) >= baseline * RECOVERED_PART ? true : undefined,
+    RECOVERY_TIMEOUT_MS,
+  );
+  return (performance.now() - start - WINDOW_MS) / 1000;
+}
+
+function middle(results: readonly FloodResult[]): FloodResult {
+  const kept = median(results.map((each) => each.kept));
+  const [nearest] = results.toSorted((a, b) => Math.abs(a.kept - kept) - Math.abs(b.kept - kept));
+  if (nearest === undefined) throw new RangeError('of no results');
+  return nearest;
+}
+
+function line(each: FloodResult): string {
+  const { flood, rate, read, kernelDropped, kept, recovery, unaccounted, flows, memory } = each;
+  const thousands = (value: number): string => `${Math.round(value / 1000)}k`;
+  const grown = Math.round((memory[1] - memory[0]) / KIBIBYTE / KIBIBYTE);
+  return [
+    flood.padEnd(54),
+    (rate === undefined ? 'max' : thousands(rate)).padStart(6),
+    thousands(read).padStart(7),
+    thousands(kernelDropped).padStart(8),
+    `${Math.round(kept * 100)}%`.padStart(6),
+    `${recovery.toFixed(1)} s`.padStart(8),
+    String(unaccounted).padStart(6),
+    String(flows).padStart(9),
+    `${grown} MB`.padStart(7),
+    `  ${each.reasons.join(', ')}`,
+  ].join(' ');
+}
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    repeats: { type: 'string', default: '3' },
+    rates: { type: 'string', default: '100000,max' },
+  },
+});
+const seconds = Number(values.seconds);
+const repeats = Number(values.repeats);
+const rates = values.rates.split(',').map((text) => (text === 'max' ? undefined : Number(text)));
+const environment = readEnvironment();
+const bed = await build();
+const floods: FloodResult[] = [];
+try {
+  const transfer = internet(bed).call('download', {
+    address: LOCAL[4],
+    port: ALLOWED_PORT,
+    bytes: TRANSFER_BYTES,
+    rate: TRANSFER_RATE,
+    timeoutMs: 3_600_000,
+  });
+  // It is not waited for: the bed is taken away under it.
+  transfer.catch(() => undefined);
+  await sleep(SETTLE_MS);
+  console.log(
+    'flood'.padEnd(54),
+    'offer   read/s  kernel/s  kept  recovery  lost    flows  memory  dropped as',
+  );
+  for (const rate of rates) {
+    for (const flood of FLOODS) {
+      const results: FloodResult[] = [];
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        results.push(await measure(bed, flood, rate, seconds));
+      }
+      const result = middle(results);
+      floods.push(result);
+      console.log(line(result));
+    }
+  }
+} finally {
+  await bed.lab.close();
+}
+writeResults('overload', {
+  environment,
+  repeats,
+  rules: RULES,
+  transfer: TRANSFER_RATE,
+  floods,
+});
