@@ -3,7 +3,7 @@
  * that there is not.
  */
 import { Argument, type Command, type Option } from 'commander';
-import { print } from '../output.ts';
+import { printText } from '../output.ts';
 
 interface OptionShape {
   /** `--config` and `-c`, those that there are. */
@@ -159,5 +159,5 @@ export function addCompletionCommand(program: Command): void {
     .command('completion')
     .description('a completion script for a shell, on standard output')
     .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
-    .action((shell: Shell) => print(SCRIPTS[shell](commandShapes(program))));
+    .action((shell: Shell) => printText(`${SCRIPTS[shell](commandShapes(program))}\n`));
 }
