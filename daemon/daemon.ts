@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
@@ -15,6 +16,7 @@ import {
   loadConfiguration,
 } from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
+import { Candidate } from './candidate.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { EventHub, type EventListener } from './events/hub.ts';
 import { restartProblems } from './restart-problems.ts';
@@ -74,6 +76,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #stateDirectory: string;
   /** What an earlier run left, by wire. */
   readonly #savedFlows = new Map<string, SavedFlows>();
+  candidate: Candidate | undefined;
   #configuration: Configuration;
   #policy: Policy;
   #rulesHash: string;
@@ -104,6 +107,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     );
     this.wires = configuration.wires.map((wire) => this.#makeWire(wire, directory.path));
     this.#events = new EventHub(this.wires);
+    this.#watchCandidate();
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
     this.#controls = configuration.controlSockets.map(
       (socket) => new ControlServer(socket, this, this.#pages),
@@ -305,6 +309,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#policy = loaded.policy;
     this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);
+    this.#watchCandidate();
     this.reloads.succeeded++;
     this.isLastReloadSuccessful = true;
     this.lastReloadSuccess = new Date();
@@ -313,6 +318,24 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#log.info({ generation: this.#generation, rules: logged, suppressed }, 'reloaded');
     this.#tellReload(true, problems.length, changes.length);
     return { ok: true, generation: this.#generation, problems, changes };
+  }
+
+  /** Begins anew with the candidate of the configuration; what was counted of the one before is gone. */
+  #watchCandidate(): void {
+    const { candidate: file, file: main } = this.#configuration;
+    if (this.candidate !== undefined) this.#events.remove(this.candidate);
+    this.candidate = undefined;
+    if (file === undefined) return;
+    const path = isAbsolute(file) ? file : join(dirname(main), file);
+    const candidate = Candidate.load(path, this.#files);
+    this.candidate = candidate;
+    if (candidate.isWatched) {
+      this.#events.add(candidate);
+      this.#log.info({ candidate: path }, 'candidate watched');
+    } else {
+      const { problems } = candidate;
+      this.#log.error({ candidate: path, problems }, 'the candidate has errors: it is not watched');
+    }
   }
 
   #reloadFailed(problems: readonly Problem[]): ReloadResult {

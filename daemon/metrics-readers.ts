@@ -4,6 +4,7 @@
 import { HISTOGRAM_BUCKETS } from '../src/engine/counters.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
+import type { Candidate } from './candidate.ts';
 import { type ProcessUsage, processUsage } from './process-usage.ts';
 import { type EventCounts, eventCounts } from './status.ts';
 import { type CountedRule, countedRules, interfacesOf, type WireView } from './wire-view.ts';
@@ -20,6 +21,8 @@ export interface MetricsSource {
     readonly lastSeconds: number;
   };
   readonly rulesHash: string;
+  /** The policy in shadow; undefined when there is none. */
+  readonly candidate?: Candidate | undefined;
   readonly isLastReloadSuccessful: boolean;
   readonly lastReloadSuccess: Date;
 }

@@ -7,6 +7,7 @@ import { flowProtocolNames } from '../src/engine/counters.ts';
 import { REMOVE_REASON_NAMES } from '../src/flowtable/record.ts';
 import { FlowStat } from '../src/flowtable/segment.ts';
 import { define, type MetricDefinition } from './metrics-definition.ts';
+import { candidateMetrics } from './metrics-candidate.ts';
 import { processMetrics } from './metrics-process.ts';
 import {
   batchHistogram,
@@ -244,5 +245,6 @@ const flowMetrics: readonly MetricDefinition[] = [
 export const METRICS: readonly MetricDefinition[] = [
   ...trafficMetrics,
   ...flowMetrics,
+  ...candidateMetrics,
   ...processMetrics,
 ];

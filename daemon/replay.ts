@@ -11,10 +11,11 @@ import {
   compileImage,
   PolicyRegistry,
 } from '../src/engine/policy-image-compile.ts';
+import { NO_RULE } from '../src/engine/evaluate.ts';
 import { FlowEvents } from '../src/engine/flow-events.ts';
 import { PolicyImage } from '../src/engine/policy-image.ts';
 import { Pipeline } from '../src/engine/pipeline.ts';
-import type { NicPolicy, Policy } from '../src/engine/policy.ts';
+import { type NicPolicy, type Policy, printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, Reason, REASON_LIMIT } from '../src/engine/reason.ts';
 import { hasIpv4, hasIpv6, ipv6OfWords, isEmpty } from '../src/engine/address-set.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
@@ -103,6 +104,16 @@ export class Replay {
     frame.reason = pipeline.reason;
     pipeline.housekeep();
     return frame;
+  }
+
+  /** The rule that decided the frame judged last, as Azure prints it; undefined when none did. */
+  decidingRule(): string | undefined {
+    const { isEvaluated, evaluation } = this.pipeline;
+    const { decidingStep, lists, rules } = evaluation;
+    if (!isEvaluated || decidingStep === NO_RULE) return undefined;
+    const list = this.compiled.lists[lists[decidingStep] ?? NO_RULE];
+    const rule = list?.rules[rules[decidingStep] ?? NO_RULE];
+    return rule === undefined ? undefined : printedRuleName(rule);
   }
 
   /** Frames so far that were forwarded or dropped, whatever the reason and direction. */

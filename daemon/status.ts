@@ -8,6 +8,7 @@ import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
 import { FLOW_STATE_NAMES, type FlowIndex, NO_FLOW, NO_SLOT } from '../src/flowtable/record.ts';
 import { type DeviceState, deviceWarnings, readDeviceState } from './device-state.ts';
+import type { CandidateStatus } from './candidate.ts';
 import type { MetricsSource } from './metrics-readers.ts';
 import type { Readiness } from './metrics-pages.ts';
 import { formatEndpoint, formatWords, ipProtocolName } from './packet-text.ts';
@@ -75,6 +76,8 @@ export interface DaemonStatus {
   readonly warnings: readonly string[];
   readonly isLastReloadSuccessful: boolean;
   readonly lastReloadSuccess: string;
+  /** The policy in shadow; null when there is none. */
+  readonly candidate: CandidateStatus | null;
   readonly wires: readonly WireStatus[];
 }
 
@@ -194,6 +197,7 @@ export function daemonStatus(
     warnings: [...reload, ...wires.flatMap(({ interfaces }) => deviceWarnings(interfaces))],
     isLastReloadSuccessful: source.isLastReloadSuccessful,
     lastReloadSuccess: source.lastReloadSuccess.toISOString(),
+    candidate: source.candidate?.status() ?? null,
     wires,
   };
 }

@@ -11,13 +11,55 @@ import {
   printJson,
   printTable,
 } from '../output.ts';
+import { admittingRules, type WhatIf, whatIf } from '../what-if.ts';
 import { type FlowSelection, readFlows, withSocketOption } from './control-option.ts';
+import { loadPolicy } from './load-policy.ts';
 
 interface FlowsOptions {
   readonly socket: string;
   readonly output: OutputFormat;
   readonly limit: string;
   readonly sort?: FlowSelection['sort'];
+  readonly whatIf?: string;
+}
+
+const CHANGES: Readonly<Record<WhatIf['change'], string>> = {
+  denied: 'denied',
+  rule: 'another rule',
+  interface: 'no interface',
+};
+
+function printWhatIf(changes: readonly WhatIf[], count: number, format: OutputFormat): void {
+  const rows = changes.map(({ flow, change, networkInterface, explanation }) => ({
+    ...flow,
+    change,
+    networkInterface: networkInterface ?? null,
+    wouldBe: explanation === undefined ? [] : admittingRules(explanation),
+  }));
+  if (format === 'json') {
+    printJson(rows);
+    return;
+  }
+  if (format === 'ndjson') {
+    for (const row of rows) print(JSON.stringify(row));
+    return;
+  }
+  if (rows.length > 0) {
+    printTable(
+      ['wire', 'protocol', 'direction', 'local', 'remote', 'change', 'rules', 'would be'],
+      rows.map((row) => [
+        row.wire,
+        row.protocol,
+        row.direction,
+        row.local,
+        row.remote,
+        CHANGES[row.change],
+        row.rules.map((rule) => `${rule.networkSecurityGroup}/${rule.ruleName}`).join(' ') || '-',
+        row.wouldBe.join(' ') || '-',
+      ]),
+    );
+  }
+  printError(`nsgd: ${rows.length} of ${count} flows would be admitted otherwise, or not at all`);
 }
 
 async function listFlows(options: FlowsOptions): Promise<number> {
@@ -28,7 +70,9 @@ async function listFlows(options: FlowsOptions): Promise<number> {
     limit: Number(options.limit),
     ...(options.sort === undefined ? {} : { sort: options.sort }),
   });
-  if (options.output === 'json') {
+  if (options.whatIf !== undefined) {
+    printWhatIf(whatIf(flows, loadPolicy(options.whatIf).policy), flows.length, options.output);
+  } else if (options.output === 'json') {
     printJson(flows);
   } else if (options.output === 'ndjson') {
     for (const flow of flows) print(JSON.stringify(flow));
@@ -60,6 +104,10 @@ export function addFlowsCommand(program: Command): void {
     .description('live flows with state, idle time, packets/bytes and the rules that admitted them')
     .option('--limit <count>', 'at most so many', '1000')
     .addOption(new Option('--sort <by>', 'the largest first').choices(['bytes']))
+    .option(
+      '--what-if <file>',
+      'a configuration: only flows that it would deny, or admit by other rules',
+    )
     .addOption(outputOption(['table', 'json', 'ndjson']))
     .action(async (options: FlowsOptions) => {
       process.exitCode = await listFlows(options);

@@ -7,9 +7,8 @@ import { CaptureFileError } from '../../src/capture/capture-file-error.ts';
 import type { FrameSource } from '../../src/capture/frame.ts';
 import { linkTypeName } from '../../src/capture/link-type.ts';
 import { InterfaceCounter } from '../../src/engine/counters.ts';
-import { NO_RULE } from '../../src/engine/evaluate.ts';
-import { printedRuleName } from '../../src/engine/policy.ts';
 import { Reason, reasonNames } from '../../src/engine/reason.ts';
+import type { LoadedConfiguration } from '../../src/policy/load.ts';
 import { FlowStat } from '../../src/flowtable/segment.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { ipProtocolName, packetEndpoints } from '../packet-text.ts';
@@ -21,6 +20,7 @@ import {
   printJson,
   printTable,
 } from '../output.ts';
+import { type FrameDecision, type ReplayChange, ReplayComparison } from '../replay-against.ts';
 import { Replay, type ReplayedFrame } from '../replay.ts';
 import { type ReasonStatus, reasonStatuses, type RuleCounts, ruleCounts } from '../status.ts';
 import { findNic } from './find-nic.ts';
@@ -30,21 +30,12 @@ import { printReasons } from './print-reasons.ts';
 interface ReplayCommandOptions {
   readonly config: string;
   readonly nic?: string;
+  readonly against?: string;
   readonly perPacket?: true;
   readonly output: OutputFormat;
 }
 
 const DIRECTIONS = ['Inbound', 'Outbound'] as const;
-
-/** The rule that decided the frame judged last, or undefined when none did. */
-function decidingRule(replay: Replay): string | undefined {
-  const { pipeline } = replay;
-  const { decidingStep, lists, rules } = pipeline.evaluation;
-  if (!pipeline.isEvaluated || decidingStep === NO_RULE) return undefined;
-  const list = replay.compiled.lists[lists[decidingStep] ?? NO_RULE];
-  const rule = list?.rules[rules[decidingStep] ?? NO_RULE];
-  return rule === undefined ? undefined : printedRuleName(rule);
-}
 
 /** One line of `--per-packet`. */
 interface PacketReport {
@@ -71,7 +62,7 @@ function packetReport(replay: Replay, frame: ReplayedFrame, length: number): Pac
     direction: DIRECTIONS[frame.direction],
     access: frame.isForwarded ? 'Allow' : 'Deny',
     reason: reasonNames[frame.reason] ?? 'unknown',
-    ruleName: decidingRule(replay) ?? null,
+    ruleName: replay.decidingRule() ?? null,
     protocol: isIp ? ipProtocolName(packet.protocol) : null,
     source: ends?.source ?? null,
     destination: ends?.destination ?? null,
@@ -167,35 +158,110 @@ function open(file: string): FrameSource {
   }
 }
 
-function replayFile(file: string, options: ReplayCommandOptions): number {
-  const { configuration, policy } = loadPolicy(options.config);
-  const nic = findNic(policy, options.nic);
-  const replay = new Replay(configuration.flowTable, policy, nic);
-  const source = open(file);
+/** Calls `judge` for every frame of the source, and closes it. @throws CommandError (1) after a file that breaks off */
+function eachFrame(source: FrameSource, judge: () => void, end: () => void): void {
   let broken: CaptureFileError | undefined;
   try {
-    while (source.next()) {
-      const frame = replay.judge(source);
-      if (
-        frame.reason === Reason.UnsupportedLinkType &&
-        replay.frames(Reason.UnsupportedLinkType) === 1
-      ) {
-        printError(
-          `nsgd: ${file}: frame ${frame.number} has link type ${linkTypeName(source.linkType)}; only Ethernet is judged`,
-        );
-      }
-      if (options.perPacket)
-        printPacket(packetReport(replay, frame, source.length), options.output);
-    }
+    while (source.next()) judge();
   } catch (error) {
     if (!(error instanceof CaptureFileError)) throw error;
     broken = error;
   } finally {
     source.close();
   }
-  if (options.perPacket) printListEnd(replay.frame.number, options.output);
-  else printSummary(summary(replay, nic.name), options.output);
+  end();
   if (broken !== undefined) throw new CommandError(ExitCode.Failed, broken.message);
+}
+
+function decisionText({ access, reason, ruleName }: FrameDecision): string {
+  return `${access} ${ruleName ?? reason}`;
+}
+
+function packetText({ protocol, source, destination }: ReplayChange): string {
+  return source === null ? '-' : `${protocol} ${source} > ${destination}`;
+}
+
+/** One frame that only one of the policies forwards. `isFirst` opens the list of JSON. */
+function printChange(change: ReplayChange, format: OutputFormat, isFirst: boolean): void {
+  const { frames: _, ...frame } = change;
+  if (format === 'json') print(`${isFirst ? '[' : ','}${JSON.stringify(frame)}`);
+  else if (format === 'ndjson') print(JSON.stringify(frame));
+  else {
+    const verdicts = `${decisionText(change.before)} > ${decisionText(change.after)}`;
+    print(`${change.firstFrame} ${change.direction} ${verdicts} ${packetText(change)}`);
+  }
+}
+
+function printComparison(comparison: ReplayComparison, format: OutputFormat): void {
+  const { frames, changes } = comparison;
+  const newlyForwarded = comparison.total('Allow');
+  const newlyDropped = comparison.total('Deny');
+  if (format !== 'table') {
+    const result = { frames, newlyForwarded, newlyDropped, changes };
+    if (format === 'json') printJson(result);
+    else print(JSON.stringify(result));
+    return;
+  }
+  print(`${frames} frames: ${newlyForwarded} newly forwarded, ${newlyDropped} newly dropped`);
+  if (changes.length === 0) return;
+  print('');
+  printTable(
+    ['frames', 'first', 'direction', 'before', 'after', 'first packet'],
+    changes.map((change) => [
+      String(change.frames),
+      String(change.firstFrame),
+      change.direction,
+      decisionText(change.before),
+      decisionText(change.after),
+      packetText(change),
+    ]),
+  );
+}
+
+function compareReplays(file: string, against: string, options: ReplayCommandOptions): number {
+  const [old, current] = [against, options.config].map((path) => loadPolicy(path));
+  if (old === undefined || current === undefined) throw new RangeError('two files were read');
+  const nic = findNic(current.policy, options.nic);
+  const replayOf = ({ configuration, policy }: LoadedConfiguration): Replay =>
+    new Replay(configuration.flowTable, policy, findNic(policy, nic.name));
+  const comparison = new ReplayComparison(replayOf(old), replayOf(current));
+  const source = open(file);
+  let printed = 0;
+  const judge = (): void => {
+    const change = comparison.judge(source);
+    if (change === undefined || options.perPacket !== true) return;
+    printChange(change, options.output, printed === 0);
+    printed++;
+  };
+  eachFrame(source, judge, () => {
+    if (options.perPacket) printListEnd(printed, options.output);
+    else printComparison(comparison, options.output);
+  });
+  return ExitCode.Ok;
+}
+
+function replayFile(file: string, options: ReplayCommandOptions): number {
+  if (options.against !== undefined) return compareReplays(file, options.against, options);
+  const { configuration, policy } = loadPolicy(options.config);
+  const nic = findNic(policy, options.nic);
+  const replay = new Replay(configuration.flowTable, policy, nic);
+  const source = open(file);
+  const judge = (): void => {
+    const frame = replay.judge(source);
+    if (
+      frame.reason === Reason.UnsupportedLinkType &&
+      replay.frames(Reason.UnsupportedLinkType) === 1
+    ) {
+      printError(
+        `nsgd: ${file}: frame ${frame.number} has link type ${linkTypeName(source.linkType)}; only Ethernet is judged`,
+      );
+    }
+    if (options.perPacket) printPacket(packetReport(replay, frame, source.length), options.output);
+  };
+  eachFrame(source, judge, () => {
+    if (options.perPacket) printListEnd(replay.frame.number, options.output);
+    else printSummary(summary(replay, nic.name), options.output);
+  });
   return ExitCode.Ok;
 }
 
@@ -206,6 +272,7 @@ export function addReplayCommand(program: Command): void {
     .argument('<file>', 'capture file: pcap or pcapng, Ethernet; - for stdin')
     .requiredOption('-c, --config <file>', 'configuration')
     .option('--nic <name>', 'network interface whose rules judge; else the only one')
+    .option('--against <file>', 'another configuration: only packets whose verdict changes from it')
     .option('--per-packet', 'one line for each packet')
     .addOption(outputOption(['table', 'json', 'ndjson']))
     .action((file: string, options: ReplayCommandOptions) => {

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { DeviceState } from '../device-state.ts';
+import type { CandidateStatus } from '../candidate.ts';
 import type { DaemonStatus } from '../status.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type OutputFormat, outputOption, print, printJson, printTable } from '../output.ts';
@@ -28,6 +29,15 @@ function deviceCells(device: DeviceState | null): string[] {
   return [String(mtu), promiscuous, offloads.length === 0 ? 'off' : `${offloads.length} on`];
 }
 
+function candidateText({ file, isWatched, problems, ...counts }: CandidateStatus): string {
+  if (!isWatched) return `${file}: not watched (${problems[0] ?? 'no reason'})`;
+  const { judged, wouldDeny, wouldAllow } = counts;
+  return (
+    `${file}: of ${judged} packets it would deny ${wouldDeny.inbound} inbound, ${wouldDeny.outbound} outbound, ` +
+    `allow ${wouldAllow.inbound} inbound, ${wouldAllow.outbound} outbound`
+  );
+}
+
 function printStatus(status: DaemonStatus): void {
   print(
     `nsgd ${status.version}, process ${status.processId}, up ${Math.floor(status.uptimeSeconds)} s`,
@@ -38,6 +48,7 @@ function printStatus(status: DaemonStatus): void {
   );
   print(`ready:         ${status.isReady ? 'yes' : `no (${status.notReadyReasons.join('; ')})`}`);
   for (const warning of status.warnings) print(`attention:     ${warning}`);
+  if (status.candidate !== null) print(`candidate:     ${candidateText(status.candidate)}`);
   for (const wire of status.wires) {
     print('');
     print(`wire ${wire.name} (${wire.mode}, ${wire.backend}): ${wire.state}`);

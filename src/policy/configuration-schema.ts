@@ -129,6 +129,9 @@ export const wireSchema = z.strictObject({
     ),
 });
 
+/** Path of a configuration file. */
+export const candidateSchema = z.string().min(1);
+
 export const serviceTagsSchema = z.strictObject({
   file: z.string().min(1).optional().describe('The published service tag file'),
   custom: z
@@ -256,6 +259,11 @@ export const configurationSchema = z.strictObject({
     .array(wireSchema)
     .optional()
     .describe('Pairs of Linux interfaces between which nsgd is the only path'),
+  candidate: candidateSchema
+    .optional()
+    .describe(
+      'Configuration file whose policy judges live traffic in shadow: what it would do otherwise is counted, and never done',
+    ),
   serviceTags: serviceTagsSchema.optional().describe('Where service tags come from'),
   flowTable: flowTableSchema.optional().describe('Flows of each wire'),
   platform: platformSchema.optional().describe("What Azure's platform lets through by itself"),

@@ -4,6 +4,7 @@
  */
 import type { AddressSet } from '../engine/address-set.ts';
 import {
+  candidateSchema,
   configurationSchema,
   platformSchema,
   serviceTagsSchema,
@@ -59,6 +60,8 @@ export interface Configuration extends Settings {
     readonly custom: readonly CustomTag[];
   };
   readonly platform: PlatformSettings;
+  /** Configuration of a policy in shadow, as written, relative to the configuration's folder; undefined when there is none. */
+  readonly candidate: string | undefined;
 }
 
 /** The groups that could be read. */
@@ -179,6 +182,7 @@ export function readConfiguration(
       custom: readCustomTags(reader, serviceTags?.custom ?? {}),
     },
     platform: readPlatform(reader),
+    candidate: reader.section(candidateSchema, ['candidate']),
     ...readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
   };
   checkLimits(reader, configuration);

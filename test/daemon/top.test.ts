@@ -46,6 +46,7 @@ function sample(at: number, framesIn: number, more: Partial<Sample> = {}): Sampl
     warnings: [],
     isLastReloadSuccessful: true,
     lastReloadSuccess: '',
+    candidate: null,
     wires: [
       {
         name: 'w',
