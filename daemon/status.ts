@@ -194,7 +194,13 @@ export function daemonStatus(
     configuration,
     isReady: readiness.isReady,
     notReadyReasons: readiness.reasons,
-    warnings: [...reload, ...wires.flatMap(({ interfaces }) => deviceWarnings(interfaces))],
+    warnings: [
+      ...reload,
+      ...(source.candidate?.isWatched === false
+        ? ['the candidate has errors and is not watched']
+        : []),
+      ...wires.flatMap(({ interfaces }) => deviceWarnings(interfaces)),
+    ],
     isLastReloadSuccessful: source.isLastReloadSuccessful,
     lastReloadSuccess: source.lastReloadSuccess.toISOString(),
     candidate: source.candidate?.status() ?? null,
