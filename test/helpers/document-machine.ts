@@ -39,13 +39,72 @@ const EXPORTED_GROUP = {
   ],
 };
 
-/** Writes what a document says is there, and files that documents may take for given: capture.pcap, nsg1.json. */
+/** What `az group export` writes, in short: the network of that group and a machine in it. */
+const TEMPLATE = {
+  $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#',
+  contentVersion: '1.0.0.0',
+  resources: [
+    {
+      type: 'Microsoft.Network/networkSecurityGroups',
+      apiVersion: '2023-09-01',
+      name: 'NSG1',
+      properties: {
+        securityRules: EXPORTED_GROUP.securityRules.map(({ name, ...properties }) => ({
+          name,
+          properties,
+        })),
+      },
+    },
+    {
+      type: 'Microsoft.Network/virtualNetworks',
+      apiVersion: '2023-09-01',
+      name: 'vnet1',
+      properties: {
+        addressSpace: { addressPrefixes: ['10.0.0.0/16'] },
+        subnets: [
+          {
+            name: 'Subnet1',
+            properties: {
+              addressPrefix: '10.0.1.0/24',
+              networkSecurityGroup: {
+                id: "[resourceId('Microsoft.Network/networkSecurityGroups', 'NSG1')]",
+              },
+            },
+          },
+        ],
+      },
+    },
+    {
+      type: 'Microsoft.Network/networkInterfaces',
+      apiVersion: '2023-09-01',
+      name: 'vm1',
+      properties: {
+        ipConfigurations: [
+          {
+            name: 'ipconfig1',
+            properties: {
+              privateIPAddress: '10.0.1.4',
+              subnet: {
+                id: "[resourceId('Microsoft.Network/virtualNetworks/subnets', 'vnet1', 'Subnet1')]",
+              },
+            },
+          },
+        ],
+      },
+    },
+  ],
+};
+
+/**
+ * Writes what a document says is there, and files that documents may take for given: capture.pcap, nsg1.json, template.json.
+ */
 export function fillFolder(folder: string, files: ReadonlyMap<string, string>): void {
   for (const name of ['bin', 'config', 'prometheus']) {
     symlinkSync(join(projectRoot, name), join(folder, name));
   }
   writeFileSync(join(folder, 'capture.pcap'), webServerTraffic().captureFile());
   writeFileSync(join(folder, 'nsg1.json'), JSON.stringify(EXPORTED_GROUP));
+  writeFileSync(join(folder, 'template.json'), JSON.stringify(TEMPLATE));
   for (const [name, text] of files) writeFileSync(join(folder, name), text);
 }
 
