@@ -5,16 +5,11 @@
  * Each entry has a VLAN of its own, so that flows and datagrams of one are none of another's; entries with two tags already
  * go as they are. Left out is what needs time, a flow table of another size, floods, or a frame that a socket cannot send.
  */
-import { callControl } from '../../daemon/control/client.ts';
-import { TestDaemon } from '../helpers/daemon.ts';
 import { buildFrame, type TcpFields } from '../helpers/frames.ts';
-import { disableOffloads, Lab } from '../helpers/lab.ts';
-import { MarkedWire } from '../helpers/marked-wire.ts';
-import { INSIDE, OUTSIDE } from '../helpers/network.ts';
-import { connect } from '../helpers/network-namespace.ts';
-import { PacketSocket } from '../helpers/packet-socket.ts';
-import { configurationText, type RigPolicy } from '../helpers/pipeline-rig.ts';
+import { Lab } from '../helpers/lab.ts';
+import type { MarkedWire } from '../helpers/marked-wire.ts';
 import type { Frame, FrameCase, FrameStep } from './catalogue/case.ts';
+import { NsgdWire } from './nsgd-wire.ts';
 
 export interface WireRun {
   /** Of each entry that went through the wire: `pass`, `drop` or what else happened, for each step. */
@@ -56,23 +51,7 @@ export async function runOnWire(cases: readonly FrameCase[]): Promise<WireRun> {
 }
 
 async function run(lab: Lab, entries: readonly WireCase[]): Promise<WireRun> {
-  const filter = lab.namespace('nsgd');
-  const ends = [lab.namespace('outside'), lab.namespace('inside')] as const;
-  connect([ends[0], 'far0'], [filter, OUTSIDE]);
-  connect([ends[1], 'far0'], [filter, INSIDE]);
-  for (const end of ends) disableOffloads(end, 'far0');
-  const [outside, inside] = ends.map((end) => new PacketSocket(end, 'far0'));
-  if (outside === undefined || inside === undefined) throw new Error('a wire has two ends');
-  const text = (policy: RigPolicy) => (settings: Readonly<Record<string, unknown>>) =>
-    configurationText({
-      ...policy,
-      settings: { ...policy.settings, ...settings, metrics: { listen: 'off' } },
-    });
-  // Its first start finds no saved flows, and picks up TCP for half a minute; the second finds what the first saved.
-  const first = await TestDaemon.start(lab, filter, text({}));
-  await first.process.stop();
-  const daemon = await TestDaemon.start(lab, filter, text({}));
-  const wire = new MarkedWire(outside, inside);
+  const nsgd = await NsgdWire.start(lab, {});
   const verdicts = new Map<FrameCase, string[]>();
   const expected = new Map<string, [number, number]>();
   const byPolicy = entries
@@ -82,28 +61,21 @@ async function run(lab: Lab, entries: readonly WireCase[]): Promise<WireRun> {
   for (const { entry, vlan, policy } of byPolicy) {
     if (policy !== inForce) {
       inForce = policy;
-      daemon.write(text(entry.policy));
       // oxlint-disable-next-line no-await-in-loop -- one after another is the point
-      const { status, body } = await callControl(daemon.socket, {
-        method: 'POST',
-        target: '/v1/reload',
-      });
-      if (status !== 200 || !body.includes('"ok":true'))
-        throw new Error(`${entry.attack}: ${body}`);
+      await nsgd.reload(entry.policy);
     }
     const seen: string[] = [];
     for (const step of entry.steps) {
       const side = step.direction === 'in' ? 0 : 1;
       count(expected, step.reason, side, 1);
       // oxlint-disable-next-line no-await-in-loop -- one after another is the point
-      seen.push(await passed(wire, side, step.frame, vlan));
+      seen.push(await passed(nsgd.wire, side, step.frame, vlan));
       count(expected, 'link', side, 1);
     }
     verdicts.set(entry, seen);
   }
-  const reasons = daemon.wire().reasons;
-  outside.close();
-  inside.close();
+  const { reasons } = nsgd.daemon.wire();
+  nsgd.close();
   return {
     verdicts,
     expectedCounts: [...expected].map(([reason, [a, b]]) => `${reason} ${a} ${b}`).toSorted(),

@@ -1,18 +1,20 @@
 /**
- * nsgd beside the kernel: the same conversations through the pipeline and through nftables with connection tracking, and the
- * verdict on every packet equal, or the difference in the list with its reason. NSGD_SEED takes another seed than 1.
+ * nsgd beside the kernel: the same conversations through nsgd on a wire, its pipeline over plain memory, and nftables with
+ * connection tracking. The verdict on every packet is equal, or the difference is in the list with its reason. NSGD_SEED takes
+ * another seed than 1.
  */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildFrame, viewOf } from '../../helpers/frames.ts';
 import { Lab } from '../../helpers/lab.ts';
-import { liveTestObstacle } from '../../helpers/network-namespace.ts';
+import { liveObstacle } from '../../helpers/live.ts';
 import { PipelineRig } from '../../helpers/pipeline-rig.ts';
 import { Random } from '../../helpers/random.ts';
 import type { Conversation, ConversationPacket } from './conversation.ts';
 import { conversationsFrom, OPEN_TCP, OPEN_UDP } from './conversations.ts';
 import { differences } from './differences.ts';
-import { KernelFilter } from './kernel-filter.ts';
+import { identificationsOf, KernelFilter } from './kernel-filter.ts';
+import { NsgdWire } from '../nsgd-wire.ts';
 
 type Verdict = 'pass' | 'drop';
 
@@ -28,7 +30,7 @@ const POLICY = {
 };
 const FIRST_IDENTIFICATION = 1000;
 const hasNft = spawnSync('nft', ['--version']).status === 0;
-const obstacle = liveTestObstacle() ?? (hasNft ? undefined : 'needs nftables');
+const obstacle = liveObstacle ?? (hasNft ? undefined : 'needs nftables');
 
 interface Sent extends ConversationPacket {
   readonly conversation: string;
@@ -51,17 +53,28 @@ function numbered(conversations: readonly Conversation[]): Sent[] {
   );
 }
 
+function verdict(isPassed: boolean): Verdict {
+  return isPassed ? 'pass' : 'drop';
+}
+
+function lineOf({ conversation, step, label }: Sent): string {
+  return `${conversation}, step ${step}, ${label}`;
+}
+
 describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'})`, () => {
   const seed = Number(process.env['NSGD_SEED'] ?? 1);
   const conversations = conversationsFrom(new Random(seed));
   const sent = numbered(conversations);
   const lines: string[] = [];
+  /** Verdicts of the wire that are not the pipeline's. */
+  const unlike: string[] = [];
   const occurred = new Set<string>();
   let lab: Lab;
 
   beforeAll(async () => {
     lab = new Lab();
     const kernel = new KernelFilter(lab);
+    const nsgd = await NsgdWire.start(lab, POLICY);
     const rig = new PipelineRig(POLICY, { maxFlows: 4096 });
     const steps = Math.max(...sent.map(({ step }) => step));
     // All conversations at once, a step at a time: within one the order is kept.
@@ -69,22 +82,23 @@ describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'
       for (const side of [0, 1] as const) {
         const direction = side === 0 ? 'in' : 'out';
         const packets = sent.filter((one) => one.step === step && one.direction === direction);
+        const frames = packets.map(({ bytes }) => bytes);
         // oxlint-disable-next-line no-await-in-loop -- one after another is the point
-        const passed = await kernel.pass(
-          side,
-          packets.map(({ bytes }) => bytes),
-        );
+        const [byKernel, byNsgd] = await Promise.all([
+          kernel.pass(side, frames),
+          nsgd.wire.pass(side, frames).then(identificationsOf),
+        ]);
         for (const packet of packets) {
-          const isPassed = rig.pipeline.judge(viewOf(packet.bytes), 0, packet.bytes.length, side);
-          note(
-            packet,
-            passed.has(packet.identification) ? 'pass' : 'drop',
-            isPassed === 1 ? 'pass' : 'drop',
-          );
+          const { bytes, identification } = packet;
+          const offline = verdict(rig.pipeline.judge(viewOf(bytes), 0, bytes.length, side) === 1);
+          const live = verdict(byNsgd.has(identification));
+          if (live !== offline) unlike.push(`${lineOf(packet)}: ${live}, offline ${offline}`);
+          note(packet, verdict(byKernel.has(identification)), live);
         }
       }
     }
     kernel.close();
+    nsgd.close();
   });
   afterAll(async () => {
     await lab?.close();
@@ -94,10 +108,7 @@ describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'
     if (kernel === nsgd) return;
     const listed = differences[packet.label];
     if (listed?.kernel === kernel && listed.nsgd === nsgd) occurred.add(packet.label);
-    else
-      lines.push(
-        `${packet.conversation}, step ${packet.step}, ${packet.label}: kernel ${kernel}, nsgd ${nsgd}`,
-      );
+    else lines.push(`${lineOf(packet)}: kernel ${kernel}, nsgd ${nsgd}`);
   }
 
   test('200 conversations at least, TCP, UDP and ICMP', () => {
@@ -106,6 +117,10 @@ describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'
       const some = conversations.filter(({ name }) => name.startsWith(protocol));
       expect(some.length).toBeGreaterThanOrEqual(20);
     }
+  });
+
+  test('on a wire nsgd judges as its pipeline does', () => {
+    expect(unlike, `seed ${seed}`).toEqual([]);
   });
 
   test('every packet gets the same verdict, or its difference is listed', () => {

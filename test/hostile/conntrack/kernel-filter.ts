@@ -89,13 +89,17 @@ export class KernelFilter {
    * @returns the identifications of those that came out on the other side
    */
   async pass(side: 0 | 1, frames: readonly Uint8Array[]): Promise<Set<number>> {
-    const passed = await this.#wire.pass(side, frames);
-    return new Set(passed.map((frame) => viewOf(frame).getUint16(IDENTIFICATION_AT)));
+    return identificationsOf(await this.#wire.pass(side, frames));
   }
 
   close(): void {
     for (const socket of this.#sockets) socket.close();
   }
+}
+
+/** Of frames of IPv4 without tags. */
+export function identificationsOf(frames: readonly Uint8Array[]): Set<number> {
+  return new Set(frames.map((frame) => viewOf(frame).getUint16(IDENTIFICATION_AT)));
 }
 
 function addHosts(
