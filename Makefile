@@ -30,6 +30,9 @@ test-node: setup ## all tests with another Node, in a copy of this tree (NODE=20
 oracle: build ## 100,000 random pairs of a policy and a packet: nsgd and the kernel's nftables must agree (root, nft)
 	@NSGD_ORACLE_PAIRS=100000 npx vitest run test/policy/export/nftables.test.ts
 
+attach-loop: build ## host mode 50 times: connections live through attach, reload, crash, restart and detach (root; ROUNDS=50)
+	@NSGD_ATTACH_ROUNDS=$(or $(ROUNDS),50) npx vitest run test/e2e/attach.test.ts -t 'connections live through'
+
 demo: build ## real traffic through nsgd between network namespaces (root), else a replayed capture
 	@node dist/demo/main.js
 

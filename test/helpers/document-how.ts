@@ -35,7 +35,7 @@ const HOW: readonly (readonly [pattern: RegExp, how: How])[] = [
   [/^cp [\w.-]+ \/etc\/nsgd\//, 'machine'],
   [/^(editor|install|cp)\b/, 'not run: it changes the machine'],
   [/^az\b/, 'not run: needs an Azure subscription'],
-  [/^(bin\/)?nsgd (attach|detach)\b/, 'not run: test/e2e does, between namespaces'],
+  [/^(bin\/)?nsgd (attach|confirm|detach|on-stop)\b/, 'not run: test/e2e does, between namespaces'],
   [/^(bin\/)?nsgd run\b/, 'daemon'],
   [/^(bin\/)?nsgd (top|monitor)\b/, 'endless'],
   [/^(bin\/)?nsgd (status|rules|flows|reload|probe)\b/, 'live'],
@@ -89,6 +89,7 @@ function optionsOf(command: Command): ReadonlySet<string> {
 function unitMistakes(text: string): string[] {
   const [, unit] = /^(?:systemctl .*?|journalctl .*-u )\b(nsgd[\w@.-]*)/.exec(text) ?? [];
   if (unit === undefined) return [];
-  const file = unit.includes('.') ? unit : `${unit}.service`;
+  const template = unit.replace(/@[^.]*/, '@');
+  const file = template.includes('.') ? template : `${template}.service`;
   return existsSync(join(projectRoot, 'systemd', file)) ? [] : [`${text}: no unit ${file}`];
 }
