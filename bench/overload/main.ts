@@ -7,27 +7,30 @@
  * The transfer is held to a rate, so that what is measured is what the flood takes away, not who is faster. Writes
  * bench/results/overload.json. Needs root.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { WireStatus } from '../../daemon/status.ts';
-import { TestDaemon } from '../../test/helpers/daemon.ts';
-import { Lab } from '../../test/helpers/lab.ts';
-import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../../test/helpers/network.ts';
+import { hostOf } from '../../test/helpers/network.ts';
 import { waitFor } from '../../test/helpers/wait.ts';
+import {
+  type Bed,
+  buildBed,
+  inboundCounts,
+  internet,
+  LOAD_CORE,
+  memoryOf,
+  NETWORK_DEVICE,
+  RULES,
+} from '../bed-of-hosts.ts';
 import { readEnvironment } from '../environment.ts';
 import { writeResults } from '../results-file.ts';
-import { ALLOWED_PORT, LOCAL, type TrialRule, trialRules } from '../rules/trial-policy.ts';
+import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median } from '../statistics.ts';
 import { type Flood, FLOODS } from './floods.ts';
 import type { FloodLoadArguments } from './flood-load.ts';
 import type { FloodResult } from './results.ts';
 
-const RULES = 1000;
-/** The router's end of the cable to the wire: what comes from the network comes from here. */
-const FLOOD_DEVICE = 'wire0';
-const FLOOD_CORE = '0';
 /** Bytes a second of the transfer. */
 const TRANSFER_RATE = 2_000_000;
 const TRANSFER_BYTES = 2_000_000_000;
@@ -39,50 +42,6 @@ const RECOVERED_PART = 0.9;
 const RECOVERY_TIMEOUT_MS = 60_000;
 const KIBIBYTE = 1024;
 
-function policy(settings: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify({
-    virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-    networkSecurityGroups: [{ name: 'nsg', securityRules: trialRules(RULES, 4).map(securityRule) }],
-    networkInterfaces: [
-      { name: 'vm1', addresses: [LOCAL[4]], networkSecurityGroup: 'nsg', wire: 'wire0' },
-    ],
-    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend: 'af-xdp' }],
-    ...settings,
-  });
-}
-
-function securityRule({ name, access, protocol, source, ports }: TrialRule, index: number): object {
-  return {
-    name,
-    priority: 100 + index,
-    direction: 'Inbound',
-    access,
-    protocol,
-    sourceAddressPrefix: source,
-    sourcePortRange: '*',
-    destinationAddressPrefix: '*',
-    destinationPortRange: ports[0] === ports[1] ? String(ports[0]) : ports.join('-'),
-  };
-}
-
-interface Bed {
-  readonly lab: Lab;
-  readonly network: Network;
-  readonly daemon: TestDaemon;
-}
-
-async function build(): Promise<Bed> {
-  const lab = new Lab();
-  const network = buildNetwork(lab, {
-    machines: [{ name: 'vm1', addresses: [LOCAL[4]], gateways: ['10.0.1.1'] }],
-  });
-  const daemon = await TestDaemon.start(lab, network.filter, policy);
-  await hostOf(network, 'vm1').peer.call('serveHttp', { port: ALLOWED_PORT, text: '' });
-  return { lab, network, daemon };
-}
-
-const internet = ({ network }: Bed) => hostOf(network, 'internet').peer;
-
 async function progress(bed: Bed): Promise<number> {
   return (await internet(bed).call('downloadProgress', {})).bytes;
 }
@@ -93,19 +52,6 @@ async function transferRate(bed: Bed, milliseconds: number): Promise<number> {
   const before = await progress(bed);
   await sleep(milliseconds);
   return ((await progress(bed)) - before) / ((performance.now() - start) / 1000);
-}
-
-/** Frames that came from outside: those read, those the kernel dropped, those that got a verdict. */
-function inboundCounts({ interfaces, reasons }: WireStatus): [number, number, number] {
-  const outside = interfaces.find(({ side }) => side === 'outside');
-  const judged = reasons.reduce((sum, { inbound }) => sum + inbound, 0);
-  return [outside?.framesIn ?? 0, outside?.kernelDrops ?? 0, judged];
-}
-
-function memoryOf(processId: number): number {
-  const [, kibibytes = '0'] =
-    /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) * KIBIBYTE;
 }
 
 /** Reasons that have more drops than before. */
@@ -130,13 +76,13 @@ async function measure(
   const before = daemon.wire();
   const memoryBefore = memoryOf(before.processId);
   const request: FloodLoadArguments = {
-    device: FLOOD_DEVICE,
+    device: NETWORK_DEVICE,
     flood,
     seconds,
     ...(rate === undefined ? {} : { rate }),
   };
   const program = fileURLToPath(new URL('./flood-load.js', import.meta.url));
-  const command = ['taskset', '-c', FLOOD_CORE, process.execPath, program] as const;
+  const command = ['taskset', '-c', LOAD_CORE, process.execPath, program] as const;
   const load = lab.spawn(network.router, 'flood', [...command, JSON.stringify(request)]);
   await sleep(SETTLE_MS);
   const during = await transferRate(bed, seconds * 1000 - SETTLE_MS);
@@ -212,9 +158,10 @@ const seconds = Number(values.seconds);
 const repeats = Number(values.repeats);
 const rates = values.rates.split(',').map((text) => (text === 'max' ? undefined : Number(text)));
 const environment = readEnvironment();
-const bed = await build();
+const bed = await buildBed();
 const floods: FloodResult[] = [];
 try {
+  await hostOf(bed.network, 'vm1').peer.call('serveHttp', { port: ALLOWED_PORT, text: '' });
   const transfer = internet(bed).call('download', {
     address: LOCAL[4],
     port: ALLOWED_PORT,

@@ -1,0 +1,75 @@
+/**
+ * A bed with hosts at both ends: the daemon with 1,000 rules between a network of real TCP stacks (test/helpers/network.ts),
+ * so that what goes on beside a load can be watched, not only what becomes of the load.
+ */
+import { readFileSync } from 'node:fs';
+import type { WireStatus } from '../daemon/status.ts';
+import { TestDaemon } from '../test/helpers/daemon.ts';
+import { Lab } from '../test/helpers/lab.ts';
+import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../test/helpers/network.ts';
+import type { Peer } from '../test/helpers/peer-client.ts';
+import { LOCAL, type TrialRule, trialRules } from './rules/trial-policy.ts';
+
+export const RULES = 1000;
+/** The router's end of the cable to the wire: what comes from the network comes from here. */
+export const NETWORK_DEVICE = 'wire0';
+export const LOAD_CORE = '0';
+const KIBIBYTE = 1024;
+
+/** @param rules of the group; one less is a change for a reload */
+export function policy(settings: Readonly<Record<string, unknown>>, rules = RULES): string {
+  return JSON.stringify({
+    virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
+    networkSecurityGroups: [{ name: 'nsg', securityRules: trialRules(rules, 4).map(securityRule) }],
+    networkInterfaces: [
+      { name: 'vm1', addresses: [LOCAL[4]], networkSecurityGroup: 'nsg', wire: 'wire0' },
+    ],
+    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend: 'af-xdp' }],
+    ...settings,
+  });
+}
+
+function securityRule({ name, access, protocol, source, ports }: TrialRule, index: number): object {
+  return {
+    name,
+    priority: 100 + index,
+    direction: 'Inbound',
+    access,
+    protocol,
+    sourceAddressPrefix: source,
+    sourcePortRange: '*',
+    destinationAddressPrefix: '*',
+    destinationPortRange: ports[0] === ports[1] ? String(ports[0]) : ports.join('-'),
+  };
+}
+
+export interface Bed {
+  readonly lab: Lab;
+  readonly network: Network;
+  readonly daemon: TestDaemon;
+}
+
+export async function buildBed(): Promise<Bed> {
+  const lab = new Lab();
+  const network = buildNetwork(lab, {
+    machines: [{ name: 'vm1', addresses: [LOCAL[4]], gateways: ['10.0.1.1'] }],
+  });
+  const daemon = await TestDaemon.start(lab, network.filter, (settings) => policy(settings));
+  return { lab, network, daemon };
+}
+
+export const internet = ({ network }: Bed): Peer => hostOf(network, 'internet').peer;
+
+/** Frames that came from outside: those read, those the kernel dropped, those that got a verdict. */
+export function inboundCounts({ interfaces, reasons }: WireStatus): [number, number, number] {
+  const outside = interfaces.find(({ side }) => side === 'outside');
+  const judged = reasons.reduce((sum, { inbound }) => sum + inbound, 0);
+  return [outside?.framesIn ?? 0, outside?.kernelDrops ?? 0, judged];
+}
+
+/** Resident bytes. */
+export function memoryOf(processId: number): number {
+  const [, kibibytes = '0'] =
+    /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'utf8')) ?? [];
+  return Number(kibibytes) * KIBIBYTE;
+}
