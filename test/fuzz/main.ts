@@ -56,7 +56,15 @@ function figures(report: FuzzReport): string {
     .join('');
 }
 
-async function main(): Promise<number> {
+interface Options {
+  readonly chosen: readonly FuzzTarget[];
+  readonly cases: number | undefined;
+  readonly seed: number | undefined;
+  readonly seconds: number | undefined;
+}
+
+/** @throws Error that says what is wrong with the command line */
+function readOptions(): Options {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -68,15 +76,19 @@ async function main(): Promise<number> {
   const names = targets.map(({ name }) => name);
   const unknown = positionals.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    console.error(`fuzz: there is no target "${unknown}"; there are ${names.join(', ')}`);
-    return 2;
+    throw new Error(`there is no target "${unknown}"; there are ${names.join(', ')}`);
   }
-  const chosen = targets.filter(
-    ({ name }) => positionals.length === 0 || positionals.includes(name),
-  );
-  const cases = whole(values.cases, 'cases');
-  const seconds = whole(values.seconds, 'seconds');
-  let seed = whole(values.seed, 'seed') ?? Math.floor(Math.random() * 0x1_0000_0000);
+  return {
+    chosen: targets.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+    cases: whole(values.cases, 'cases'),
+    seed: whole(values.seed, 'seed'),
+    seconds: whole(values.seconds, 'seconds'),
+  };
+}
+
+async function main(options: Options): Promise<number> {
+  const { chosen, cases, seconds } = options;
+  let seed = options.seed ?? Math.floor(Math.random() * 0x1_0000_0000);
   const end = performance.now() + (seconds ?? 0) * 1000;
   let isGood = true;
   do {
@@ -90,4 +102,10 @@ async function main(): Promise<number> {
   return isGood ? 0 : 1;
 }
 
-process.exitCode = await main();
+let options: Options | undefined;
+try {
+  options = readOptions();
+} catch (error) {
+  console.error(`fuzz: ${(error as Error).message}`);
+}
+process.exitCode = options === undefined ? 2 : await main(options);

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { buildArp, viewOf } from './frames.ts';
 import type { PacketSocket } from './packet-socket.ts';
 
-const TIMEOUT_MS = 3000;
+const TIMEOUT_MS = 10_000;
 const MAX_MARKER = 65_535;
 const ARP = 0x0806;
 /** Where ARP for IPv4 over Ethernet has the sender's address. */

@@ -25,7 +25,14 @@ import {
 } from './report.ts';
 import { runOnWire, type WireRun } from './wire.ts';
 
+const OPTIONS: readonly string[] = ['--json', '--offline'];
+
 async function main(options: ReadonlySet<string>): Promise<number> {
+  const unknown = [...options].find((option) => !OPTIONS.includes(option));
+  if (unknown !== undefined) {
+    console.error(`hostile: there is no option ${unknown}; there are ${OPTIONS.join(', ')}`);
+    return 2;
+  }
   const isOffline = options.has('--offline');
   const obstacle = isOffline ? 'as asked' : liveObstacle;
   const say = (text: string): void => console.error(text);

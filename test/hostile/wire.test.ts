@@ -24,5 +24,5 @@ describe.skipIf(liveObstacle !== undefined)(`on a wire (${liveObstacle ?? 'live'
       ),
     );
     expect(counts).toEqual(expectedCounts);
-  });
+  }, 120_000);
 });

@@ -115,7 +115,8 @@ const blind: readonly Case[] = [
     row: 24,
     attack: 'the same with a wrong checksum and an option that no TCP knows',
     policy: ALLOW_ALL,
-    chosen: 'nor checksum nor options are looked at: what they could forge is bounded by the timer',
+    chosen:
+      'neither checksum nor options are looked at: what they could forge is bounded by the timer',
     steps: inConnection((talk) => {
       const { ip, tcp: fields = PORTS } = talk.client('R');
       return [
