@@ -1,0 +1,129 @@
+/**
+ * A candidate beside the policy in force, on a live wire: what it would do otherwise is counted while forwarding stays as it
+ * is, live flows are asked about, and a candidate that breaks stops nothing.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestDaemon } from '../helpers/daemon.ts';
+import { rule, type RuleText } from '../helpers/four-vms.ts';
+import { Lab } from '../helpers/lab.ts';
+import { liveObstacle } from '../helpers/live.ts';
+import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
+import { waitFor } from '../helpers/wait.ts';
+
+const VM = '10.0.1.4';
+const allow = (name: string, port: string): RuleText =>
+  rule({
+    name,
+    direction: 'Inbound',
+    access: 'Allow',
+    protocol: 'Tcp',
+    sourceAddressPrefix: 'Internet',
+    destinationPortRange: port,
+  });
+
+function configuration(
+  rules: readonly RuleText[],
+  settings: Readonly<Record<string, unknown>>,
+): string {
+  return JSON.stringify({
+    virtualNetwork: {
+      addressSpace: ['10.0.0.0/16'],
+      subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
+    },
+    networkSecurityGroups: [{ name: 'nsg', securityRules: rules }],
+    networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
+    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
+    ...settings,
+  });
+}
+
+describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'})`, () => {
+  let lab: Lab;
+  let network: Network;
+  let daemon: TestDaemon;
+  let next: string;
+
+  beforeAll(async () => {
+    lab = new Lab();
+    network = buildNetwork(lab, {
+      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
+    });
+    next = join(lab.directory, 'next.json');
+    writeFileSync(next, configuration([allow('AllowSsh', '22')], {}));
+    daemon = await TestDaemon.start(lab, network.filter, (settings) =>
+      configuration([allow('AllowHttp', '80')], { ...settings, candidate: 'next.json' }),
+    );
+    await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
+    await hostOf(network, 'vm1').peer.call('serveTcp', { port: 22 });
+  });
+  afterAll(async () => {
+    await lab?.close();
+  });
+
+  const internet = () => hostOf(network, 'internet').peer;
+  const connect = (port: number) =>
+    internet().call('connect', { address: VM, port, timeoutMs: 700 });
+
+  test('counts and samples; its verdict forwards and drops nothing', async () => {
+    expect(
+      await internet().call('download', { address: VM, port: 80, bytes: 10_000 }),
+    ).toMatchObject({
+      outcome: 'complete',
+    });
+    expect(await connect(22)).toEqual({ outcome: 'timeout' });
+    const status = await waitFor('the candidate to have judged both', () => {
+      const { candidate } = daemon.status();
+      return candidate !== null &&
+        candidate.wouldDeny.inbound > 0 &&
+        candidate.wouldAllow.inbound > 0
+        ? candidate
+        : undefined;
+    });
+    expect(status).toMatchObject({ file: next, isWatched: true, problems: [] });
+    expect(status.samples).toContainEqual(
+      expect.objectContaining({
+        networkInterface: 'vm1',
+        disagreement: 'would-deny',
+        local: `${VM}:80`,
+        candidateRules: ['nsg/defaultSecurityRules/DenyAllInBound'],
+      }),
+    );
+    expect(status.samples).toContainEqual(
+      expect.objectContaining({
+        disagreement: 'would-allow',
+        local: `${VM}:22`,
+        candidateRules: ['nsg/securityRules/AllowSsh'],
+      }),
+    );
+    expect(daemon.command('status').stdout).toMatch(
+      /^candidate: +\S+: of \d+ packets it would deny [1-9]/m,
+    );
+  });
+
+  test('the live flow that the candidate would not admit', async () => {
+    // The peer keeps the connection.
+    expect((await connect(80)).outcome).toBe('connected');
+    const flows = JSON.parse(
+      daemon.command('flows', '--what-if', next, '-o', 'json').stdout,
+    ) as unknown[];
+    expect(flows).toContainEqual(
+      expect.objectContaining({ change: 'denied', local: `${VM}:80`, networkInterface: 'vm1' }),
+    );
+  });
+
+  test('a candidate that breaks stops nothing', async () => {
+    writeFileSync(next, 'color: red\n');
+    expect(daemon.command('reload').status).toBe(0);
+    const { candidate, isReady } = daemon.status();
+    expect(isReady).toBe(true);
+    expect(candidate).toMatchObject({ isWatched: false });
+    expect(candidate?.problems.join()).toContain('InvalidJson');
+    expect(
+      await internet().call('download', { address: VM, port: 80, bytes: 10_000 }),
+    ).toMatchObject({
+      outcome: 'complete',
+    });
+  });
+});
