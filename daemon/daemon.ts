@@ -9,14 +9,17 @@ import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
 import type { Wire } from '../src/policy/configuration-interfaces.ts';
-import type { Configuration } from '../src/policy/configuration.ts';
 import {
   type FileSource,
   type LoadedConfiguration,
   loadConfiguration,
 } from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
+<<<<<<< HEAD
 import { Candidate } from './candidate.ts';
+=======
+import { carryingFlows } from './carrying-flows.ts';
+>>>>>>> 3142988 (daemon: verify answers for prefixes, tags, ranges and any protocol; --detail as NSG diagnostics, --live with the flow table)
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { EventHub, type EventListener } from './events/hub.ts';
 import { restartProblems } from './restart-problems.ts';
@@ -76,9 +79,13 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #stateDirectory: string;
   /** What an earlier run left, by wire. */
   readonly #savedFlows = new Map<string, SavedFlows>();
+<<<<<<< HEAD
   candidate: Candidate | undefined;
   #configuration: Configuration;
   #policy: Policy;
+=======
+  #loaded: LoadedConfiguration;
+>>>>>>> 3142988 (daemon: verify answers for prefixes, tags, ranges and any protocol; --detail as NSG diagnostics, --live with the flow table)
   #rulesHash: string;
   #generation = 0;
   #metricsServer: Server | undefined;
@@ -95,8 +102,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#clock = parts.clock;
     this.#files = parts.files;
     this.#serviceManager = parts.serviceManager;
-    this.#configuration = configuration;
-    this.#policy = policy;
+    this.#loaded = loaded;
     this.#rulesHash = hashOfRules(policy);
     const directory = prepareRuntimeDirectory(configuration.runtimeDirectory);
     for (const warning of directory.warnings) this.#log.warn(warning);
@@ -115,7 +121,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   #makeWire(wire: Wire, runtimeDirectory: string): WireRuntime {
-    const { flowTable } = this.#configuration;
+    const { flowTable } = this.#loaded.configuration;
     const found = findFlows(this.#stateDirectory, runtimeDirectory, wire.name);
     if (found.warning !== undefined) {
       this.#log.warn({ wire: wire.name, detail: found.warning }, 'saved flows not used');
@@ -162,8 +168,8 @@ export class Daemon implements ControlHandler, MetricsSource {
 
   /** Puts the first policy in force, starts the data planes, then opens the sockets. */
   async start(): Promise<void> {
-    const { metrics } = this.#configuration;
-    const prepared = this.#prepare(this.#policy);
+    const { metrics } = this.#loaded.configuration;
+    const prepared = this.#prepare(this.#loaded.policy);
     await this.#enforce(prepared);
     this.#events.start();
     for (const wire of this.wires) {
@@ -214,7 +220,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   status(): unknown {
-    return daemonStatus(this, this.#configuration.file, this.readiness());
+    return daemonStatus(this, this.#loaded.configuration.file, this.readiness());
   }
 
   rules(): unknown {
@@ -231,7 +237,9 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   verify(request: unknown): unknown {
-    return liveVerify(this.#policy, request);
+    const { answer, tuple, nic } = liveVerify(this.#loaded, request);
+    if (tuple === undefined) return answer;
+    return { ...answer, flowTable: carryingFlows(this.wires, nic.wire, tuple) };
   }
 
   /** For the service manager. */
@@ -282,9 +290,9 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   async #reload(): Promise<ReloadResult> {
-    const loaded = loadConfiguration(this.#configuration.file, this.#files);
+    const loaded = loadConfiguration(this.#loaded.configuration.file, this.#files);
     const problems: Problem[] = loaded.ok
-      ? [...loaded.warnings, ...restartProblems(this.#configuration, loaded.configuration)]
+      ? [...loaded.warnings, ...restartProblems(this.#loaded.configuration, loaded.configuration)]
       : [...loaded.problems];
     if (!loaded.ok || problems.some((problem) => problem.severity === 'error')) {
       return this.#reloadFailed(problems);
@@ -304,9 +312,8 @@ export class Daemon implements ControlHandler, MetricsSource {
       });
       return this.#reloadFailed(problems);
     }
-    const changes = ruleChanges(this.#policy, loaded.policy);
-    this.#configuration = loaded.configuration;
-    this.#policy = loaded.policy;
+    const changes = ruleChanges(this.#loaded.policy, loaded.policy);
+    this.#loaded = loaded;
     this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);
     this.#watchCandidate();

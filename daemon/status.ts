@@ -233,7 +233,8 @@ function wordsOf(read: (word: number) => number): AddressWords {
   return [read(0), read(1), read(2), read(3)];
 }
 
-function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
+/** One flow as `flows` shows it. */
+export function flowStatus(wire: WireView, flow: FlowIndex): FlowStatus {
   const { flows } = wire;
   const isIpv4 = flows.ipVersion(flow) === 4;
   const local = wordsOf((word) => flows.local(flow, word));

@@ -10,23 +10,37 @@ function usage(message: string): CommandError {
   return new CommandError(ExitCode.Usage, message);
 }
 
-const PROTOCOLS: ReadonlyMap<string, number | { readonly ipv4: number; readonly ipv6: number }> =
-  new Map<string, number | { ipv4: number; ipv6: number }>([
-    ['tcp', 6],
-    ['udp', 17],
-    ['icmp', { ipv4: 1, ipv6: 58 }],
-    ['icmpv6', 58],
-    ['esp', 50],
-    ['ah', 51],
-  ]);
+const PROTOCOLS: ReadonlyMap<string, { readonly ipv4: number; readonly ipv6: number }> = new Map([
+  ['tcp', { ipv4: 6, ipv6: 6 }],
+  ['udp', { ipv4: 17, ipv6: 17 }],
+  ['icmp', { ipv4: 1, ipv6: 58 }],
+  ['icmpv6', { ipv4: 58, ipv6: 58 }],
+  ['esp', { ipv4: 50, ipv6: 50 }],
+  ['ah', { ipv4: 51, ipv6: 51 }],
+]);
 
-/** A protocol by name, any letter case, or by number 0 to 255. `Icmp` is ICMPv6 between IPv6 addresses. */
+/** The IP protocol number for each family, or every protocol. */
+export type ProtocolNumbers = { readonly ipv4: number; readonly ipv6: number } | 'any';
+
+/** Protocols by name, any letter case, by number 0 to 255, or `*`. @throws CommandError (2) */
+export function parseProtocols(text: string): ProtocolNumbers {
+  const lower = text.toLowerCase();
+  if (lower === '*' || lower === 'any') return 'any';
+  const named = PROTOCOLS.get(lower);
+  if (named !== undefined) return named;
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) {
+    return { ipv4: Number(text), ipv6: Number(text) };
+  }
+  throw usage(`protocol ${quote(text)}: use TCP, UDP, ICMP, ESP, AH, * or a number from 0 to 255`);
+}
+
+/** One protocol. `Icmp` is ICMPv6 between IPv6 addresses. @throws CommandError (2) */
 export function parseProtocol(text: string, address: Address): number {
-  const named = PROTOCOLS.get(text.toLowerCase());
-  if (typeof named === 'number') return named;
-  if (named !== undefined) return typeof address === 'bigint' ? named.ipv6 : named.ipv4;
-  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
-  throw usage(`protocol ${quote(text)}: use TCP, UDP, ICMP, ESP, AH or a number from 0 to 255`);
+  const numbers = parseProtocols(text);
+  if (numbers === 'any') {
+    throw usage(`protocol ${quote(text)}: use TCP, UDP, ICMP, ESP, AH or a number from 0 to 255`);
+  }
+  return typeof address === 'bigint' ? numbers.ipv6 : numbers.ipv4;
 }
 
 export function parseDirection(text: string): 0 | 1 {

@@ -48,8 +48,8 @@ export interface Explanation {
 /** Fills a packet record as the decoder would for the first packet of the flow. */
 function fillPacket(packet: Packet, tuple: FlowTuple): void {
   const isInbound = tuple.direction === 0;
-  const source = words(isInbound ? tuple.remote : tuple.local);
-  const destination = words(isInbound ? tuple.local : tuple.remote);
+  const source = addressWords(isInbound ? tuple.remote : tuple.local);
+  const destination = addressWords(isInbound ? tuple.local : tuple.remote);
   packet.ipVersion = typeof tuple.local === 'bigint' ? 6 : 4;
   [packet.src0, packet.src1, packet.src2, packet.src3] = source;
   [packet.dst0, packet.dst1, packet.dst2, packet.dst3] = destination;
@@ -59,7 +59,8 @@ function fillPacket(packet: Packet, tuple: FlowTuple): void {
   packet.dstPort = packet.hasPorts ? (isInbound ? tuple.localPort : tuple.remotePort) : 0;
 }
 
-function words(address: Address): AddressWords {
+/** Four words, most significant first, as packets and flow records have them. */
+export function addressWords(address: Address): AddressWords {
   return typeof address === 'bigint' ? ipv6Words(address) : [0, 0, 0, address | 0];
 }
 

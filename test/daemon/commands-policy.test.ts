@@ -58,6 +58,49 @@ describe('check -o sarif', () => {
   });
 });
 
+describe('verify of more than one packet', () => {
+  const ask = (...args: readonly string[]): NsgdResult =>
+    nsgd(['verify', '-c', FOUR, '--nic', 'vm1', '--direction', 'Inbound', ...args]);
+
+  test('allowed for some, denied for others: exit 1, a line for each part', () => {
+    const result = ask(
+      ...['--protocol', 'TCP', '--local', '10.0.1.4:80'],
+      ...['--remote', '203.0.113.0/24,192.168.0.0/24:*'],
+    );
+    expect(result).toEqual({
+      status: 1,
+      stderr: '',
+      stdout: [
+        'Access: Mixed',
+        '',
+        'ACCESS  SECURITY GROUP  RULE                                 PROTOCOL  LOCAL     LOCAL PORT  REMOTE          REMOTE PORT',
+        'Allow   NSG2            securityRules/AllowHttpFromInternet  Tcp       10.0.1.4  80          203.0.113.0/24  *',
+        'Deny    NSG1            defaultSecurityRules/DenyAllInBound  Tcp       10.0.1.4  80          192.168.0.0/24  *',
+        '',
+      ].join('\n'),
+    });
+  });
+
+  test('all allowed: exit 0', () => {
+    const result = ask(
+      ...['--protocol', 'TCP', '--local', '*:80', '--remote', '203.0.113.0/24:*', '-o', 'json'],
+    );
+    expect([result.status, result.stderr]).toEqual([0, '']);
+    expect(json(result)).toMatchObject({ kind: 'parts', access: 'Allow', networkInterface: 'vm1' });
+  });
+
+  test('--detail: a table for each stage; as JSON the answer of NSG diagnostics and nothing else', () => {
+    const question = ['--protocol', 'TCP', '--local', '10.0.1.4:22', '--remote', 'Internet:*'];
+    const { status, stdout } = ask(...question, '--detail');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^NSG1 on Subnet1: DefaultRule_DenyAllInBound, Deny$/m);
+    expect(stdout).toMatch(/^UserRule_AllowHttpFromInternet +yes +yes +yes +yes +no$/m);
+    expect(Object.keys(json(ask(...question, '--detail', '-o', 'json')) as object)).toEqual([
+      'results',
+    ]);
+  });
+});
+
 describe('tags', () => {
   const tagFile = (changeNumber: number, prefixes: readonly string[]): string =>
     file(

@@ -172,8 +172,30 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
       const { bytes } = await internet().call('downloadProgress', {});
       return bytes > 300_000 ? bytes : undefined;
     });
+    const { remote = '' } =
+      daemon.flows().find(({ local, bytesOut }) => local === `${VM}:80` && bytesOut > 300_000) ??
+      {};
     expect(daemon.reload(configuration([allowPing])).status).toBe(0);
     expect(await connectHttp()).toEqual({ outcome: 'timeout' });
+    const verify = (end: string) =>
+      daemon.command(
+        ...['verify', '--live', '--direction', 'Inbound', '--protocol', 'TCP'],
+        ...['--local', `${VM}:80`, '--remote', end, '-o', 'json'],
+      );
+    // The rules would not let it in any more; its flow carries it.
+    const carried = verify(remote);
+    expect(carried.status).toBe(1);
+    expect(JSON.parse(carried.stdout)).toMatchObject({
+      access: 'Deny',
+      ruleName: 'defaultSecurityRules/DenyAllInBound',
+      flowTable: {
+        flows: [{ remote, rules: [{ ruleName: 'securityRules/AllowHttp' }] }],
+      },
+    });
+    expect(JSON.parse(verify(`${INTERNET_IPV4}:1`).stdout)).toMatchObject({
+      flowTable: { flows: [] },
+    });
+    expect(verify(`${INTERNET_IPV4}:*`).stdout).not.toContain('flowTable');
     expect(await transfer).toMatchObject({ outcome: 'complete', bytes: 3_000_000 });
     expect(daemon.reload(configuration([allowHttp, allowPing])).status).toBe(0);
     expect((await connectHttp()).outcome).toBe('connected');

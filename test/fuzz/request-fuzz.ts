@@ -83,12 +83,12 @@ interface Service {
 async function serve(): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), 'nsgd-fuzz-'));
   const path = join(folder, 'control.sock');
-  const { policy } = loadGood(configurationText(WEB));
+  const loaded = loadGood(configurationText(WEB));
   const handler = {
     status: () => ({ version: 'x' }),
     rules: () => [],
     flows: (limit: number) => Array.from({ length: Math.min(limit, 100) }, (_, id) => ({ id })),
-    verify: (body: unknown) => liveVerify(policy, body),
+    verify: (body: unknown) => liveVerify(loaded, body),
     watch: () => () => undefined,
     reload: () => Promise.resolve({ ok: true, generation: 1, problems: [], changes: [] }),
   };

@@ -65,15 +65,12 @@ function confirmed(loaded: LoadedConfiguration): string[] {
 }
 
 /** Asks about a witness. Throws when the answer is not what the finding says. */
-function confirm(
-  { policy, configuration }: LoadedConfiguration,
-  problem: Problem,
-  name: string,
-): void {
+function confirm(loaded: LoadedConfiguration, problem: Problem, name: string): void {
   const { witness, code, message } = problem;
   if (witness === undefined) throw new Error('a witness, please');
-  const answer = answerVerify(policy, witness);
-  const group = configuration.networkSecurityGroups.find(({ rules }) =>
+  const { answer } = answerVerify(loaded, witness);
+  if (answer.kind !== 'packet') throw new Error('a witness is one packet');
+  const group = loaded.configuration.networkSecurityGroups.find(({ rules }) =>
     rules.some((candidate) => candidate.name === name),
   );
   const step = answer.steps.find(
