@@ -15,11 +15,8 @@ import {
   loadConfiguration,
 } from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
-<<<<<<< HEAD
 import { Candidate } from './candidate.ts';
-=======
 import { carryingFlows } from './carrying-flows.ts';
->>>>>>> 3142988 (daemon: verify answers for prefixes, tags, ranges and any protocol; --detail as NSG diagnostics, --live with the flow table)
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { EventHub, type EventListener } from './events/hub.ts';
 import { restartProblems } from './restart-problems.ts';
@@ -79,13 +76,8 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #stateDirectory: string;
   /** What an earlier run left, by wire. */
   readonly #savedFlows = new Map<string, SavedFlows>();
-<<<<<<< HEAD
   candidate: Candidate | undefined;
-  #configuration: Configuration;
-  #policy: Policy;
-=======
   #loaded: LoadedConfiguration;
->>>>>>> 3142988 (daemon: verify answers for prefixes, tags, ranges and any protocol; --detail as NSG diagnostics, --live with the flow table)
   #rulesHash: string;
   #generation = 0;
   #metricsServer: Server | undefined;
@@ -329,7 +321,7 @@ export class Daemon implements ControlHandler, MetricsSource {
 
   /** Begins anew with the candidate of the configuration; what was counted of the one before is gone. */
   #watchCandidate(): void {
-    const { candidate: file, file: main } = this.#configuration;
+    const { candidate: file, file: main } = this.#loaded.configuration;
     if (this.candidate !== undefined) this.#events.remove(this.candidate);
     this.candidate = undefined;
     if (file === undefined) return;

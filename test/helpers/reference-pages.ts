@@ -74,6 +74,20 @@ export function settingsOf(schema: Schema, path = ''): Setting[] {
   return [...found.values()];
 }
 
+/** What stands above the table of codes in `page`, and the table that the program's codes make. */
+export function pageWithCodes(
+  page: string,
+  codes: Readonly<Record<'Azure' | 'nsgd', Readonly<Record<string, string>>>>,
+): string {
+  const [above = ''] = page.split('\n| code |');
+  const rows = Object.entries(codes).flatMap(([whose, list]) =>
+    Object.entries(list).map(
+      ([code, text]) => `| \`${code}\` | ${whose} | ${text.replaceAll('*', String.raw`\*`)} |`,
+    ),
+  );
+  return `${above.trimEnd()}\n\n| code | whose | when |\n|---|---|---|\n${rows.join('\n')}\n`;
+}
+
 /** A Markdown page; a section for each setting at the top. */
 export function policyReference(schema: Schema): string {
   const settings = settingsOf(schema);

@@ -86,6 +86,40 @@ describe('effectiveRules', () => {
     });
   });
 
+  test('every rule has the fields of the API, no other, and null only where the API has it', () => {
+    // EffectiveNetworkSecurityRule, API version 2025-09-01.
+    const fields = [
+      ...['access', 'destinationAddressPrefix', 'destinationAddressPrefixes'],
+      ...['destinationPortRange', 'destinationPortRanges', 'direction'],
+      ...['expandedDestinationAddressPrefix', 'expandedSourceAddressPrefix', 'name', 'priority'],
+      ...['protocol', 'sourceAddressPrefix', 'sourceAddressPrefixes', 'sourcePortRange'],
+      'sourcePortRanges',
+    ];
+    const groups = effective('vm1').value;
+    expect(groups).toHaveLength(2);
+    for (const group of groups) {
+      expect(Object.keys(group).toSorted()).toEqual([
+        'association',
+        'effectiveSecurityRules',
+        'networkSecurityGroup',
+        'tagMap',
+      ]);
+      for (const rule of group.effectiveSecurityRules) {
+        expect(Object.keys(rule).toSorted(), rule.name).toEqual(fields);
+        const nulls = Object.entries(rule).filter(([, value]) => value === null);
+        expect(
+          nulls.every(([key]) => key.startsWith('expanded')),
+          rule.name,
+        ).toBe(true);
+        expect(rule.name).toMatch(/^(?:securityRules|defaultSecurityRules)\/./);
+        expect(rule.protocol).toMatch(/^(?:All|Tcp|Udp|Icmp|Esp|Ah)$/);
+        for (const range of [...rule.sourcePortRanges, ...rule.destinationPortRanges]) {
+          expect(range, rule.name).toMatch(/^\d+-\d+$/);
+        }
+      }
+    }
+  });
+
   test('a rule with prefixes, groups and several ports', () => {
     const web = effective('vm1').value[0]?.effectiveSecurityRules[1];
     expect(web).toMatchObject({

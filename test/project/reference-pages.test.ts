@@ -6,14 +6,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../daemon/program.ts';
+import { AZURE_CODES, NSGD_CODES } from '../../src/policy/problem-codes.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 import {
   commandManPage,
+  pageWithCodes,
   policyReference,
   type Schema,
   settingsManPage,
   settingsOf,
 } from '../helpers/reference-pages.ts';
+
+const read = (file: string): string => readFileSync(join(projectRoot, file), 'utf8');
 
 const schema = JSON.parse(
   readFileSync(join(projectRoot, 'config/nsgd.schema.json'), 'utf8'),
@@ -21,6 +25,10 @@ const schema = JSON.parse(
 
 test.each([
   ['docs/CONFIGURATION.md', () => policyReference(schema)],
+  [
+    'docs/AZURE.md',
+    () => pageWithCodes(read('docs/AZURE.md'), { Azure: AZURE_CODES, nsgd: NSGD_CODES }),
+  ],
   ['man/nsgd.8', () => commandManPage(createProgram())],
   ['man/nsgd.yaml.5', () => settingsManPage(schema)],
 ])('%s is current', async (file, page) => {
