@@ -3,7 +3,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { CommandError, ExitCode } from '../../daemon/exit-code.ts';
-import { parseAddress, parseDirection, parseEndpoint, parsePort, parseProtocol } from '../../daemon/tuple.ts';
+import {
+  parseAddress,
+  parseDirection,
+  parseEndpoint,
+  parsePort,
+  parseProtocol,
+} from '../../daemon/tuple.ts';
 
 /** The message of the usage error that `call` ends with. */
 function usageError(call: () => unknown): string {
