@@ -11,6 +11,7 @@ import { formatPrefix, parsePrefix } from '../address.ts';
 import { macAddressText } from '../export/azure-tags.ts';
 import { nameKey, nearestName } from '../names.ts';
 import { type Position, type ProblemList, quote } from '../problem.ts';
+import type { SecurityRule } from '../security-rule.ts';
 import {
   type DeployedInterface,
   type DeployedNetwork,
@@ -36,6 +37,8 @@ export interface Origin {
   readonly at: Position | undefined;
   /** What to say of it beside the place: a resource id, or why it is there. */
   readonly note: string | undefined;
+  /** Where the value of a property stands, for those that stand elsewhere than the whole. */
+  readonly placeOf?: (key: string) => Position;
 }
 
 export interface Assembly {
@@ -76,12 +79,7 @@ class Assembler {
     const network = this.#network && this.#virtualNetwork(this.#network);
     const groups = this.#deployment.groups.entries.map(({ name, value }) => {
       const { group, resource } = value;
-      const rules = group.rules.map((rule) =>
-        this.#from(rule.positions.name, undefined, {
-          name: rule.name,
-          ...ruleProperties(rule, (asg) => this.#asgName({ id: asg.id ?? asg.name, at: asg.at })),
-        }),
-      );
+      const rules = group.rules.map((rule) => this.#rule(rule));
       const flush = group.flushConnection ? { flushConnection: true } : {};
       return this.#of(resource, { name, ...flush, securityRules: rules });
     });
@@ -99,6 +97,25 @@ class Assembler {
       ...(serviceTags === undefined ? {} : { serviceTags: { file: serviceTags } }),
     };
     return { sections, origins: this.#origins };
+  }
+
+  #rule(rule: SecurityRule): AzureObject {
+    const value = {
+      name: rule.name,
+      ...ruleProperties(rule, (asg) => this.#asgName({ id: asg.id ?? asg.name, at: asg.at })),
+    };
+    const { positions } = rule;
+    this.#origins.set(value, {
+      at: positions.name,
+      note: undefined,
+      placeOf: (key) => {
+        const isPort = key.includes('PortRange');
+        if (key.startsWith('source')) return isPort ? positions.sourcePorts : positions.source;
+        if (!key.startsWith('destination')) return positions.name;
+        return isPort ? positions.destinationPorts : positions.destination;
+      },
+    });
+    return value;
   }
 
   #of(resource: FoundResource, value: AzureObject): AzureObject {

@@ -70,13 +70,19 @@ export function traceableJson({ sections, origins }: Assembly): {
       write(`${before}${JSON.stringify(value)}${after}`, at);
       return;
     }
-    const place = origins.get(value)?.at ?? at;
+    const origin = origins.get(value);
+    const place = origin?.at ?? at;
     const isList = Array.isArray(value);
     const entries = Object.entries(value);
     write(`${before}${isList ? '[' : '{'}`, place);
     for (const [index, [key, item]] of entries.entries()) {
       const comma = index === entries.length - 1 ? '' : ',';
-      append(item, isList ? '' : `${JSON.stringify(key)}: `, comma, place);
+      append(
+        item,
+        isList ? '' : `${JSON.stringify(key)}: `,
+        comma,
+        origin?.placeOf?.(key) ?? place,
+      );
     }
     write(`${isList ? ']' : '}'}${after}`, place);
   };

@@ -72,8 +72,8 @@ export function importFiles(
 
 function headerOf(paths: readonly string[], passedOver: ReadonlyMap<string, number>): string[] {
   const header = [`Imported by nsgd from ${paths.join(' ')}`];
-  const others = [...passedOver].map(([type, count]) => `${type} (${count})`);
-  if (others.length > 0) header.push(`Passed over: ${others.join(', ')}`);
+  if (passedOver.size > 0) header.push('Passed over:');
+  for (const [type, count] of passedOver) header.push(`  ${type} (${count})`);
   return header;
 }
 
@@ -116,7 +116,7 @@ function readParameters(
   const values = new Map<string, ParameterValue>();
   const places = new Map<string, DocumentNode>();
   for (const source of sources) {
-    const [, name, text] = /^([A-Za-z_]\w*)=(.*)$/s.exec(source) ?? [];
+    const [, name, text] = /^([A-Za-z_][\w-]*)=(.*)$/s.exec(source) ?? [];
     const root =
       name === undefined || text === undefined
         ? readParametersFile(source, files, problems)

@@ -45,6 +45,8 @@ interface FileState {
   readonly reported: Set<string>;
   /** Values that are left out of an evaluated whole, and why: they are reported by whoever needs them. */
   readonly unknown: WeakMap<DocumentNode, string>;
+  /** References that are being followed now: a resource may not refer to itself. */
+  readonly openReferences: Set<string>;
   steps: number;
   /** Of the evaluation under way. */
   depth: number;
@@ -347,9 +349,17 @@ export class TemplateScope implements ReadContext {
   }
 
   #reference(name: string, isFull: boolean, origin: DocumentNode): DocumentNode {
-    const value = this.#names.references?.(name, isFull, origin);
-    if (value !== undefined) return this.evaluate(value);
-    throw new Unknowable('reference() is evaluated only by Azure');
+    const { openReferences } = this.#file;
+    const key = `${isFull ? 'full ' : ''}${nameKey(name)}`;
+    if (openReferences.has(key)) throw new Unknowable('the resource refers to itself');
+    openReferences.add(key);
+    try {
+      const value = this.#names.references?.(name, isFull, origin);
+      if (value !== undefined) return this.evaluate(value);
+      throw new Unknowable('reference() is evaluated only by Azure');
+    } finally {
+      openReferences.delete(key);
+    }
   }
 
   /** Null where there is no such member. */
@@ -426,7 +436,14 @@ export class TemplateScope implements ReadContext {
 }
 
 function newFileState(problems: ProblemList): FileState {
-  return { problems, reported: new Set(), unknown: new WeakMap(), steps: 0, depth: 0 };
+  return {
+    problems,
+    reported: new Set(),
+    unknown: new WeakMap(),
+    openReferences: new Set(),
+    steps: 0,
+    depth: 0,
+  };
 }
 
 function isExpressionNode(node: DocumentNode): node is ScalarNode {

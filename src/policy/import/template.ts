@@ -17,6 +17,7 @@ import {
   keyOfNames,
   passOver,
 } from './resource.ts';
+import type { ReferenceReader } from './template-names.ts';
 import { TemplateScope } from './template-scope.ts';
 import {
   entryOfAnyCase,
@@ -65,11 +66,24 @@ export function findTemplateResource(
 /** The resources of a template, evaluated in `scope`. */
 function findInResources(template: DocumentNode, scope: TemplateScope, findings: Findings): void {
   const resources = valueOf(template, 'resources');
-  scope.setReferences((name, isFull, origin) => {
-    const found = resources && findReferenced(resources, name, scope);
-    return found && referenceValue(found, isFull, origin);
-  });
+  scope.setReferences(referenceReader(resources, scope));
   findAmong(resources, scope, findings);
+}
+
+/** Follows references among the resources of one template, each once: they may refer to each other in long chains. */
+function referenceReader(
+  resources: DocumentNode | undefined,
+  scope: TemplateScope,
+): ReferenceReader {
+  const values = new Map<string, DocumentNode | undefined>();
+  return (name, isFull, origin) => {
+    const key = `${isFull ? 'full ' : ''}${name}`;
+    if (!values.has(key)) {
+      const found = resources && findReferenced(resources, name, scope);
+      values.set(key, found && referenceValue(found, isFull, origin));
+    }
+    return values.get(key);
+  };
 }
 
 /** In `resources`: a list, or a map by symbolic name as newer Bicep makes it. */
@@ -327,11 +341,6 @@ function deploymentOutputs(map: MapNode, outer: TemplateScope, origin: DocumentN
   if (deployment === undefined || outputs === undefined) return mapNode([], origin);
   const { template, scope } = deployment;
   const resources = valueOf(template, 'resources');
-  if (scope !== outer) {
-    scope.setReferences((name, isFull, from) => {
-      const found = resources && findReferenced(resources, name, scope);
-      return found && referenceValue(found, isFull, from);
-    });
-  }
+  if (scope !== outer) scope.setReferences(referenceReader(resources, scope));
   return mapNode([['outputs', scope.evaluateParts(outputs)]], origin);
 }
