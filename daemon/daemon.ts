@@ -18,7 +18,8 @@ import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { Candidate } from './candidate.ts';
 import { carryingFlows } from './carrying-flows.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
-import { EventHub, type EventListener } from './events/hub.ts';
+import { EventHub, type EventListener, SYSTEM_CLOCK } from './events/hub.ts';
+import { FlowLog, type FlowLogCounts, NO_FLOW_LOG } from './flow-log/flow-log.ts';
 import { restartProblems } from './restart-problems.ts';
 import { formatRuleChange, ruleChanges } from './rule-changes.ts';
 import type { MetricsSource } from './metrics-readers.ts';
@@ -71,6 +72,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
   readonly #events: EventHub;
+  readonly #flowLog: FlowLog | undefined;
   readonly #controls: readonly ControlServer[];
   readonly #pages: MetricsPages;
   readonly #stateDirectory: string;
@@ -105,6 +107,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     );
     this.wires = configuration.wires.map((wire) => this.#makeWire(wire, directory.path));
     this.#events = new EventHub(this.wires);
+    this.#flowLog = this.#makeFlowLog();
     this.#watchCandidate();
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
     this.#controls = configuration.controlSockets.map(
@@ -154,6 +157,23 @@ export class Daemon implements ControlHandler, MetricsSource {
     });
   }
 
+  #makeFlowLog(): FlowLog | undefined {
+    const { flowLogs, networkInterfaces } = this.#loaded.configuration;
+    if (flowLogs === undefined) return undefined;
+    const flowLog = new FlowLog(flowLogs, {
+      wires: this.wires,
+      log: this.#log,
+      clock: SYSTEM_CLOCK,
+    });
+    flowLog.useInterfaces(networkInterfaces);
+    this.#events.add(flowLog);
+    return flowLog;
+  }
+
+  get flowLogCounts(): FlowLogCounts {
+    return this.#flowLog?.counts ?? NO_FLOW_LOG;
+  }
+
   get rulesHash(): string {
     return this.#rulesHash;
   }
@@ -166,6 +186,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#events.start();
     for (const wire of this.wires) {
       this.#restoreFlows(wire);
+      this.#flowLog?.adopt(wire);
       wire.start();
     }
     for (const control of this.#controls) {
@@ -184,7 +205,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     if (this.#isStopping) return;
     this.#isStopping = true;
     await this.#reloading;
-    await this.#events.stop();
+    await this.#events.end();
     await Promise.all(this.#controls.map((control) => control.close()));
     const server = this.#metricsServer;
     if (server !== undefined) {
@@ -196,6 +217,9 @@ export class Daemon implements ControlHandler, MetricsSource {
     await Promise.all(
       this.wires.map((wire) => wire.stop(savedFlowsPath(this.#stateDirectory, wire.name))),
     );
+    // Now that no packet passes, the last of them are recorded.
+    this.#events.stop();
+    await this.#flowLog?.close();
     this.#lock.release();
   }
 
@@ -306,6 +330,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     }
     const changes = ruleChanges(this.#loaded.policy, loaded.policy);
     this.#loaded = loaded;
+    this.#flowLog?.useInterfaces(loaded.configuration.networkInterfaces);
     this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);
     this.#watchCandidate();

@@ -1,6 +1,7 @@
 /**
  * How metrics get their values from the segments of the wires.
  */
+import type { FlowLogCounts } from './flow-log/flow-log.ts';
 import { HISTOGRAM_BUCKETS } from '../src/engine/counters.ts';
 import { printedRuleName } from '../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../src/engine/reason.ts';
@@ -24,6 +25,8 @@ export interface MetricsSource {
   /** The policy in shadow; undefined when there is none. */
   readonly candidate?: Candidate | undefined;
   readonly isLastReloadSuccessful: boolean;
+  /** Of the flow log; zeros where none is written. */
+  readonly flowLogCounts: FlowLogCounts;
   readonly lastReloadSuccess: Date;
 }
 

@@ -8,6 +8,7 @@ import { REMOVE_REASON_NAMES } from '../src/flowtable/record.ts';
 import { FlowStat } from '../src/flowtable/segment.ts';
 import { define, type MetricDefinition } from './metrics-definition.ts';
 import { candidateMetrics } from './metrics-candidate.ts';
+import { flowLogMetrics } from './metrics-flow-log.ts';
 import { processMetrics } from './metrics-process.ts';
 import {
   batchHistogram,
@@ -246,5 +247,6 @@ export const METRICS: readonly MetricDefinition[] = [
   ...trafficMetrics,
   ...flowMetrics,
   ...candidateMetrics,
+  ...flowLogMetrics,
   ...processMetrics,
 ];

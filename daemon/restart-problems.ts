@@ -14,6 +14,7 @@ const FIXED_SETTINGS: readonly (readonly [
   ['flowTable', (configuration) => configuration.flowTable],
   ['metrics', (configuration) => configuration.metrics ?? 'off'],
   ['control', (configuration) => configuration.controlSockets],
+  ['flowLogs', (configuration) => configuration.flowLogs ?? 'off'],
   ['runtimeDirectory', (configuration) => configuration.runtimeDirectory],
   ['stateDirectory', (configuration) => configuration.stateDirectory],
 ];

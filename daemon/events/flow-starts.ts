@@ -34,6 +34,16 @@ export class FlowStarts {
 }
 
 function markOf(event: FlowEventReader): number {
-  const ports = (event.localPort << 16) | event.remotePort;
-  return (Math.imul(ports, 0x9e37_79b1) + event.remote(3) + event.remote(1)) | 0;
+  return flowMark(event.localPort, event.remotePort, event.remote(1), event.remote(3));
+}
+
+/** A number that tells a flow from others that had the same record of the table. @param remote1 words of the address */
+export function flowMark(
+  localPort: number,
+  remotePort: number,
+  remote1: number,
+  remote3: number,
+): number {
+  const ports = (localPort << 16) | remotePort;
+  return (Math.imul(ports, 0x9e37_79b1) + remote3 + remote1) | 0;
 }

@@ -29,7 +29,7 @@ export interface EventListener {
   notice(notice: Notice): void;
   /** After each reading of the rings: what was gathered can be handed on. */
   settle(): void;
-  /** The daemon ends. */
+  /** The daemon ends; events may still come until it has. */
   end(): Promise<void>;
 }
 
@@ -79,14 +79,17 @@ export class EventHub {
     this.#timer = setInterval(() => this.drain(), DRAIN_MILLISECONDS);
   }
 
-  /** Tells what is left, then ends the listeners. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
+  /** Tells that the daemon ends. */
+  async end(): Promise<void> {
     this.drain();
     this.#notice({ type: 'stopping', time: this.#now() });
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
-    await Promise.all(listeners.map((listener) => listener.end()));
+    await Promise.all([...this.#listeners].map((listener) => listener.end()));
+  }
+
+  /** Tells what is left, for the last time. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.drain();
   }
 
   add(listener: EventListener): void {

@@ -2,6 +2,7 @@
  * Configuration: what one file says, with every reference checked and every default filled in. resolve.ts turns it
  * into what the engine enforces.
  */
+import type { z } from 'zod';
 import type { AddressSet } from '../engine/address-set.ts';
 import {
   candidateSchema,
@@ -105,6 +106,23 @@ function readPlatform(reader: ConfigurationReader): PlatformSettings {
   return { profile, hasDefaultRoute: platform?.defaultRoute ?? false, subscription };
 }
 
+/** Azure's formats are folders, lines of JSON are a file. */
+function checkFlowLogs(
+  reader: ConfigurationReader,
+  { format = 'nsg-v2', directory, file }: z.infer<typeof flowLogsSchema>,
+): void {
+  const isLines = format === 'ndjson';
+  const needed = isLines ? 'file' : 'directory';
+  const needless = isLines ? 'directory' : 'file';
+  if ((isLines ? file : directory) === undefined) {
+    reader.error(['flowLogs'], 'MissingProperty', `flowLogs.${needed} is required for ${format}`);
+  }
+  if ((isLines ? directory : file) !== undefined) {
+    const message = `is not for ${format}, which has flowLogs.${needed}`;
+    reader.error(['flowLogs', needless], 'InvalidValue', `flowLogs.${needless} ${message}`);
+  }
+}
+
 function readSettings(reader: ConfigurationReader, minutes: number | undefined): Settings {
   const flowTable = reader.section(flowTableSchema, ['flowTable']);
   const flowLogs = reader.section(flowLogsSchema, ['flowLogs']);
@@ -116,15 +134,7 @@ function readSettings(reader: ConfigurationReader, minutes: number | undefined):
       'set one of them';
     reader.error(['flowTable', 'idleTimeout'], 'ConflictingTimeouts', message);
   }
-  if (flowLogs !== undefined) {
-    const message =
-      'this version does not write flow logs; the section is checked and otherwise ignored';
-    reader.problems.warning(
-      reader.document.keyPositionOf(['flowLogs']),
-      'FlowLogsNotWritten',
-      message,
-    );
-  }
+  if (flowLogs !== undefined) checkFlowLogs(reader, flowLogs);
   const metrics = reader.section(metricsSchema, ['metrics']);
   warnOfExposure(reader, metrics?.listen);
   return settingsOf({

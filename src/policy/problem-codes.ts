@@ -47,7 +47,6 @@ export const NSGD_CODES = Object.freeze({
   ExcessiveAliases: 'The aliases of a YAML file stand for more than a file may hold.',
   FileNotReadable: 'A file cannot be read.',
   FileTooLarge: 'A file is larger than any configuration.',
-  FlowLogsNotWritten: 'Flow logs are asked for and not written.',
   IneffectiveSetting: 'A setting does nothing beside another.',
   InterfaceInUse: 'A Linux interface is on two wires, or twice on one.',
   InvalidJson: 'The file is no JSON.',

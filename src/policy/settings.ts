@@ -108,6 +108,11 @@ export const linkSchema = z.strictObject({
     .describe('Forward frames to 01:80:c2:00:00:0x (STP, LLDP, pause). Default false'),
 });
 
+/** Letters that names of Azure have and that can be part of a path. */
+const azureName = z.string().refine((name) => /^[A-Za-z0-9][A-Za-z0-9_.-]{0,89}$/.test(name), {
+  error: 'must be of letters, digits, _ . and -, at most 90',
+});
+
 const groupName = z.string().refine((name) => /^[a-z_][a-z0-9_-]{0,31}$/.test(name), {
   error: 'must be the name of a group',
 });
@@ -146,8 +151,34 @@ export const stateDirectorySchema = absolutePath.describe(
 );
 
 export const flowLogsSchema = z.strictObject({
-  format: oneOf(['nsg-v2', 'vnet-v4']).optional().describe('Azure flow log format. Default nsg-v2'),
-  directory: absolutePath.describe('Folder the flow logs are written to'),
+  format: oneOf(['nsg-v1', 'nsg-v2', 'vnet-v4', 'ndjson'])
+    .optional()
+    .describe(
+      'Network security group flow logs version 1 or 2, virtual network flow logs version 4, or a line of JSON for each record. Default nsg-v2',
+    ),
+  directory: absolutePath
+    .optional()
+    .describe("Folder of Azure's formats, which are laid out below it as Azure does"),
+  file: z
+    .string()
+    .refine((path) => path === '-' || path.startsWith('/'), {
+      error: 'must be an absolute path, or - for standard output',
+    })
+    .optional()
+    .describe('File that ndjson is added to, or - for standard output, as for the journal'),
+  retentionDays: z
+    .int()
+    .min(0, { error: 'must be at least 0' })
+    .max(365, { error: 'must be at most 365' })
+    .optional()
+    .describe("Days after which Azure's files are removed; 0 keeps them. Default 0"),
+  subscriptionId: z
+    .string()
+    .regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, { error: 'must be a UUID' })
+    .optional()
+    .describe("Subscription that Azure's records name. Default zeros"),
+  resourceGroup: azureName.optional().describe('Resource group that they name. Default nsgd'),
+  region: azureName.optional().describe('Region that vnet-v4 names. Default local'),
 });
 
 export const logsSchema = z.strictObject({
@@ -191,6 +222,29 @@ function controlSockets(
   return [first, { path: second, group: control?.readOnlyGroup, isReadOnly: true }];
 }
 
+export interface FlowLogSettings {
+  readonly format: 'nsg-v1' | 'nsg-v2' | 'vnet-v4' | 'ndjson';
+  /** Of the folder; for ndjson of the file, or `-` for standard output. */
+  readonly path: string;
+  /** 0: for ever. */
+  readonly retentionDays: number;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly region: string;
+}
+
+/** @param written has passed its schema */
+function flowLogSettings(written: z.infer<typeof flowLogsSchema>): FlowLogSettings {
+  return {
+    format: written.format ?? 'nsg-v2',
+    path: written.directory ?? written.file ?? '-',
+    retentionDays: written.retentionDays ?? 0,
+    subscriptionId: written.subscriptionId ?? '00000000-0000-0000-0000-000000000000',
+    resourceGroup: written.resourceGroup ?? 'nsgd',
+    region: written.region ?? 'local',
+  };
+}
+
 /** The settings with defaults filled in. */
 export interface Settings {
   readonly flowTable: {
@@ -207,8 +261,7 @@ export interface Settings {
   /** Undefined: the service manager's, else the runtime directory. */
   readonly stateDirectory: string | undefined;
   /** Undefined: none are written. */
-  readonly flowLogs:
-    { readonly format: 'nsg-v2' | 'vnet-v4'; readonly directory: string } | undefined;
+  readonly flowLogs: FlowLogSettings | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 }
 
@@ -234,10 +287,7 @@ export function settingsOf(written: WrittenSettings): Settings {
     controlSockets: controlSockets(written.control, runtimeDirectory),
     runtimeDirectory,
     stateDirectory: written.stateDirectory,
-    flowLogs:
-      flowLogs === undefined
-        ? undefined
-        : { format: flowLogs.format ?? 'nsg-v2', directory: flowLogs.directory },
+    flowLogs: flowLogs === undefined ? undefined : flowLogSettings(flowLogs),
     logLevel: written.logs?.level ?? 'info',
   };
 }

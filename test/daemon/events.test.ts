@@ -247,7 +247,7 @@ describe('a watcher', () => {
     ]);
     trial.at(4000).hub.drain();
     expect(watched.read()).toMatchObject([{ type: 'suppressed', cause: 'slow' }]);
-    await trial.hub.stop();
+    await trial.hub.end();
     expect(watched.read().at(-1)).toMatchObject({ type: 'stopping' });
     expect(some.read()).toMatchObject([{ type: 'stopping' }]);
   });

@@ -61,6 +61,7 @@ export function metricsSource(wire: MemoryWire, policy: Policy): MetricsSource {
     reloads: { succeeded: 2, failed: 1, lastSeconds: 0.25 },
     rulesHash: hashOfRules(policy),
     isLastReloadSuccessful: true,
+    flowLogCounts: { written: 0, suppressed: 0, failed: 0 },
     lastReloadSuccess: new Date(1000),
   };
 }

@@ -444,11 +444,19 @@ describe('settings', () => {
       ['IneffectiveSetting: warning: subscription.type has no effect with platform.profile none'],
     ],
     [
-      'flow logs',
-      '^flowLogs: { format: nsg-v2, directory: /var/log/nsgd }',
-      [
-        'FlowLogsNotWritten: warning: this version does not write flow logs; the section is checked and otherwise ignored',
-      ],
+      'flow logs without a folder',
+      'flowLogs: ^{ format: nsg-v2 }',
+      ['MissingProperty: flowLogs.directory is required for nsg-v2'],
+    ],
+    [
+      'flow logs with a file that their format does not have',
+      'flowLogs: { directory: /var/log/nsgd, file: ^"-" }',
+      ['InvalidValue: flowLogs.file is not for nsg-v2, which has flowLogs.directory'],
+    ],
+    [
+      'flow logs of lines without a file',
+      'flowLogs: ^{ format: ndjson }',
+      ['MissingProperty: flowLogs.file is required for ndjson'],
     ],
     [
       'metrics for everybody',

@@ -212,7 +212,6 @@ ${ruleText({ ...noSource, sourceApplicationSecurityGroups: '[§asg1, asg2]' }).r
     ),
   ],
   configuration('MetricsExposed', 'metrics: { listen: §"[::]:9469" }'),
-  configuration('FlowLogsNotWritten', '§flowLogs: { format: nsg-v2, directory: /var/log/nsgd }'),
   configuration(
     'IneffectiveSetting',
     'platform: { profile: none }',
