@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
 const FILE_NAME = 'PT1H.json';
 /** Its group may read it, as the control socket's may ask. */
 const FILE_MODE = 0o640;
@@ -41,6 +41,34 @@ export async function appendRecords(folder: string, records: readonly string[]):
   // It was cut short by somebody else; whoever knows how to read it still can.
   await rename(path, `${path}.damaged`);
   await appendRecords(folder, records);
+}
+
+/**
+ * Adds records, a line each, to the file of a folder: how Azure writes resource logs.
+ * @throws Error of the system
+ */
+export async function appendLines(folder: string, records: readonly string[]): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  await appendText(join(folder, FILE_NAME), records.map((record) => `${record}\n`).join(''));
+}
+
+/**
+ * Adds to the end of a file, all or nothing.
+ * @throws Error of the system; the file is then as before
+ */
+export async function appendText(path: string, text: string): Promise<void> {
+  const file = await open(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, FILE_MODE);
+  try {
+    const { size } = await file.stat();
+    try {
+      await writeAll(file, text, size);
+    } catch (error) {
+      await file.truncate(size);
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** Where the next record goes: 0 in an empty file; undefined when it does not end as this code ends it. */

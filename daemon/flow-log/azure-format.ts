@@ -32,10 +32,15 @@ export interface AzureRecord {
 
 const NSG_CATEGORY = 'NetworkSecurityGroupFlowEvent';
 const NSG_CONTAINER = 'insights-logs-networksecuritygroupflowevent';
+export const RULE_COUNTER_CONTAINER = 'insights-logs-networksecuritygrouprulecounter';
 const VNET_CATEGORY = 'FlowLogFlowEvent';
 const VNET_CONTAINER = 'insights-logs-flowlogflowevent';
 /** Folders of the logs, below the one that is configured. */
-export const CONTAINERS: readonly string[] = [NSG_CONTAINER, VNET_CONTAINER];
+export const CONTAINERS: readonly string[] = [
+  NSG_CONTAINER,
+  VNET_CONTAINER,
+  RULE_COUNTER_CONTAINER,
+];
 /** Where no rule of a security group decided. */
 const UNSPECIFIED = 'unspecified';
 /** Not encrypted: what goes over a wire is as its ends sent it. */
@@ -184,11 +189,11 @@ export class AzureFormat {
     name: string,
     rules: ReadonlyMap<string, readonly string[]>,
   ): AzureRecord {
-    const resourceId = this.#groupId(name);
+    const resourceId = groupResourceId(this.#scope, name);
     const flows = [...rules].map(([rule, flowTuples]) => ({ rule, flows: [{ mac, flowTuples }] }));
     const record = {
       time: new Date(time).toISOString(),
-      systemId: uuidOf(`system ${this.#scope.subscriptionId}`),
+      systemId: systemIdOf(this.#scope),
       category: NSG_CATEGORY,
       resourceId,
       operationName: 'NetworkSecurityGroupFlowEvents',
@@ -211,7 +216,10 @@ export class AzureFormat {
     const { subscriptionId, region } = this.#scope;
     const watcher = `NETWORKWATCHER_${region.toUpperCase()}`;
     const flows = [...group].map(([name, rules]) => ({
-      aclID: name === '' || name === 'platform' ? UNSPECIFIED : uuidOf(this.#groupId(name)),
+      aclID:
+        name === '' || name === 'platform'
+          ? UNSPECIFIED
+          : uuidOf(groupResourceId(this.#scope, name)),
       flowGroups: [...rules].map(([rule, flowTuples]) => ({ rule, flowTuples })),
     }));
     const flowLogId =
@@ -224,7 +232,7 @@ export class AzureFormat {
       macAddress: mac,
       category: VNET_CATEGORY,
       flowLogResourceID: flowLogId,
-      targetResourceID: `${this.#groupPrefix()}/virtualNetworks/NSGD`,
+      targetResourceID: `${providerPrefix(this.#scope)}/virtualNetworks/NSGD`,
       operationName: 'FlowLogFlowEvent',
       flowRecords: { flows },
     };
@@ -241,16 +249,20 @@ export class AzureFormat {
       tuples: [...group.values()].reduce((sum, rules) => sum + countTuples(rules), 0),
     };
   }
+}
 
-  /** In upper case, as Azure writes it in logs and paths. */
-  #groupId(name: string): string {
-    return `${this.#groupPrefix()}/networkSecurityGroups/${name}`.toUpperCase();
-  }
+/** What wrote a record: the same for all of a subscription. */
+export function systemIdOf({ subscriptionId }: AzureScope): string {
+  return uuidOf(`system ${subscriptionId}`);
+}
 
-  #groupPrefix(): string {
-    const { subscriptionId, resourceGroup } = this.#scope;
-    return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Network`;
-  }
+/** Of a security group; in upper case, as Azure writes it in logs and paths. */
+export function groupResourceId(scope: AzureScope, name: string): string {
+  return `${providerPrefix(scope)}/networkSecurityGroups/${name}`.toUpperCase();
+}
+
+function providerPrefix({ subscriptionId, resourceGroup }: AzureScope): string {
+  return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Network`;
 }
 
 /** `y=2026`, `m=11`, `d=26`, `h=10`, `m=00`: UTC, a file for each hour. */

@@ -2,11 +2,10 @@
  * Where flow records go: Azure's folders, or a line each to a file or to standard output. A destination gathers records and
  * hands them over as a batch that can be written later, while it gathers the next.
  */
-import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlowLogSettings } from '../../src/policy/settings.ts';
 import { ipProtocolName } from '../packet-text.ts';
-import { appendRecords } from './azure-file.ts';
+import { appendLines, appendRecords, appendText } from './azure-file.ts';
 import {
   AzureFormat,
   type AzureRecord,
@@ -15,7 +14,6 @@ import {
 } from './azure-format.ts';
 import type { FlowRecord, FlowState } from './record.ts';
 
-const FILE_MODE = 0o640;
 const MINUTE = 60_000;
 const SECOND = 1000;
 
@@ -75,26 +73,38 @@ class AzureDestination implements Destination {
   /** Azure's formats have no place for what was suppressed; it is in the metrics and in the daemon's log. */
   take(time: number): Batch {
     const records = this.#format.size;
-    const files = new Map<string, AzureRecord[]>();
-    for (const record of this.#format.take(time)) {
-      const folder = join(this.#directory, ...record.folders);
-      const others = files.get(folder);
-      if (others === undefined) files.set(folder, [record]);
-      else others.push(record);
-    }
-    return { records, write: () => writeFiles(files) };
+    const files = byFolder(this.#directory, this.#format.take(time));
+    return { records, write: () => writeFiles(files, appendRecords) };
   }
+}
+
+/** Records of a resource log, a line each, in Azure's folders below `directory`. */
+export function resourceLogBatch(directory: string, records: readonly AzureRecord[]): Batch {
+  const files = byFolder(directory, records);
+  return { records: records.length, write: () => writeFiles(files, appendLines) };
+}
+
+function byFolder(directory: string, records: readonly AzureRecord[]): Map<string, AzureRecord[]> {
+  const files = new Map<string, AzureRecord[]>();
+  for (const record of records) {
+    const folder = join(directory, ...record.folders);
+    const others = files.get(folder);
+    if (others === undefined) files.set(folder, [record]);
+    else others.push(record);
+  }
+  return files;
 }
 
 /** One file after another; one that fails does not keep the others from being written. */
 async function writeFiles(
   files: ReadonlyMap<string, readonly AzureRecord[]>,
+  write: typeof appendRecords,
 ): Promise<WriteFailure | undefined> {
   const failures: WriteFailure[] = [];
   for (const [folder, records] of files) {
     try {
       // oxlint-disable-next-line no-await-in-loop
-      await appendRecords(
+      await write(
         folder,
         records.map(({ text }) => text),
       );
@@ -186,7 +196,7 @@ class LineDestination implements Destination {
 
   async #write(text: string): Promise<void> {
     if (this.#path !== '-') {
-      await appendFile(this.#path, text, { mode: FILE_MODE });
+      await appendText(this.#path, text);
       return;
     }
     await new Promise<void>((resolve, reject) => {

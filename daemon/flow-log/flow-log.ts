@@ -15,14 +15,17 @@ import type { Notice } from '../events/event.ts';
 import type { WireView } from '../wire-view.ts';
 import { CONTAINERS, macAddressFor } from './azure-format.ts';
 import { Denials } from './denials.ts';
-import { type Destination, destinationFor } from './destination.ts';
+import { type Batch, type Destination, destinationFor, resourceLogBatch } from './destination.ts';
 import { FlowLedger } from './ledger.ts';
 import type { FlowRecord } from './record.ts';
 import { removeOldHours } from './retention.ts';
+import { RuleCounters } from './rule-counters.ts';
 
 /** Azure gathers for a minute; so are denied packets here, whatever the format. */
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
+/** Of Azure's rule counters. */
+const FIVE_MINUTES = 300_000;
 /** Records that wait before a batch is made out of turn. */
 const LARGEST_BATCH = 20_000;
 /** Records of batches that wait for the disk: some 20 MB. */
@@ -56,10 +59,13 @@ export class FlowLog implements EventListener {
   readonly #log: Logger;
   readonly #clock: EventClock;
   readonly #counts = { written: 0, suppressed: 0, failed: 0 };
-  readonly #macAddresses = new Map<string, string>();
+  /** Beside network security group flow logs. */
+  readonly #ruleCounters: RuleCounters | undefined;
+  #interfaces: ReadonlyMap<string, NetworkInterface> = new Map();
   #nextBatch = 0;
   #nextMinute = 0;
   #nextHour = 0;
+  #nextCounters = 0;
   #queued = 0;
   #queue: Promise<void> = Promise.resolve();
   /** Records that were not written since the last that was. */
@@ -72,15 +78,18 @@ export class FlowLog implements EventListener {
     this.#settings = settings;
     this.#log = log;
     this.#clock = clock;
-    this.#destination = destinationFor(settings, {
+    const scope = {
       ...settings,
-      macAddressOf: (name) => this.#macAddresses.get(name) ?? macAddressFor(name),
-    });
+      macAddressOf: (name: string) => this.#interfaces.get(name)?.macAddress ?? macAddressFor(name),
+    };
+    this.#destination = destinationFor(settings, scope);
+    this.#ruleCounters = settings.format.startsWith('nsg-') ? new RuleCounters(scope) : undefined;
     const sink = (record: FlowRecord): void => void this.#destination.add(record);
     this.#ledgers = new Map(wires.map((wire) => [wire, new FlowLedger(wire, sink)]));
     const now = clock.wall();
     this.#nextBatch = after(now, this.#destination.interval);
     this.#nextMinute = after(now, MINUTE);
+    this.#nextCounters = after(now, FIVE_MINUTES);
   }
 
   get counts(): FlowLogCounts {
@@ -89,10 +98,7 @@ export class FlowLog implements EventListener {
 
   /** Those of the policy in force. */
   useInterfaces(interfaces: readonly NetworkInterface[]): void {
-    for (const { name, macAddress } of interfaces) {
-      if (macAddress === undefined) this.#macAddresses.delete(name);
-      else this.#macAddresses.set(name, macAddress);
-    }
+    this.#interfaces = new Map(interfaces.map((found) => [found.name, found]));
   }
 
   /** Takes the flows that a wire has already as recorded: those that an earlier run left. */
@@ -101,6 +107,7 @@ export class FlowLog implements EventListener {
   }
 
   flow(told: ToldEvent): void {
+    if (told.event.kind !== EventKind.Ended) this.#ruleCounters?.add(told);
     if (told.event.kind === EventKind.Denied) this.#denials.add(told);
     else this.#ledgers.get(told.wire)?.tell(told);
   }
@@ -125,6 +132,10 @@ export class FlowLog implements EventListener {
       this.#nextBatch = after(now, interval);
       this.#writeBatch(now);
     }
+    if (now >= this.#nextCounters) {
+      this.#nextCounters = after(now, FIVE_MINUTES);
+      this.#writeRuleCounters(now);
+    }
     if (now >= this.#nextHour) {
       this.#nextHour = after(now, HOUR);
       this.#removeOld(now);
@@ -143,6 +154,7 @@ export class FlowLog implements EventListener {
     for (const ledger of this.#ledgers.values()) ledger.finish(monotonic, now - monotonic);
     this.#takeDenials();
     this.#writeBatch(now);
+    this.#writeRuleCounters(now);
     await this.#queue;
   }
 
@@ -162,8 +174,16 @@ export class FlowLog implements EventListener {
   }
 
   #writeBatch(now: number): void {
-    const batch = this.#destination.take(now, this.#suppressed);
+    this.#write(this.#destination.take(now, this.#suppressed));
     this.#suppressed = 0;
+  }
+
+  #writeRuleCounters(now: number): void {
+    const records = this.#ruleCounters?.take(this.#interfaces, now) ?? [];
+    this.#write(resourceLogBatch(this.#settings.path, records));
+  }
+
+  #write(batch: Batch): void {
     const { records } = batch;
     if (records === 0) return;
     if (this.#queued + records > LARGEST_QUEUE) {

@@ -20,12 +20,13 @@ import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EventHub } from '../../daemon/events/hub.ts';
 import { NicNames } from '../../daemon/events/nic-names.ts';
-import { appendRecords } from '../../daemon/flow-log/azure-file.ts';
+import { appendRecords, appendText } from '../../daemon/flow-log/azure-file.ts';
 import { flowLogRuleName, macAddressFor, uuidOf } from '../../daemon/flow-log/azure-format.ts';
 import { MAX_DENIALS } from '../../daemon/flow-log/denials.ts';
 import { FlowLog } from '../../daemon/flow-log/flow-log.ts';
 import { removeOldHours } from '../../daemon/flow-log/retention.ts';
 import type { WireView } from '../../daemon/wire-view.ts';
+import { type Prefix, setOf } from '../../src/policy/address.ts';
 import type { NetworkInterface } from '../../src/policy/configuration-interfaces.ts';
 import type { FlowLogSettings } from '../../src/policy/settings.ts';
 import { filesBelow, readFlowLogs } from '../helpers/flow-log-files.ts';
@@ -50,6 +51,7 @@ const EPOCH_SECONDS = EPOCH / 1000;
 /** What a rig's clock shows at its second 0, in milliseconds. */
 const START = 1_000_000;
 const MAC = '000D3AF87856';
+const PREFIX: Prefix = { family: 4, low: 0x0a00_0100, high: 0x0a00_01ff, length: 24 };
 
 let folder: string;
 
@@ -101,7 +103,12 @@ class Trial {
       { write: (line: string) => this.lines.push(JSON.parse(line) as (typeof this.lines)[0]) },
     );
     this.log = new FlowLog(settings, { wires, log: logger, clock });
-    const nic: Partial<NetworkInterface> = { name: 'vm1', macAddress: MAC };
+    const nic: Partial<NetworkInterface> = {
+      name: 'vm1',
+      macAddress: MAC,
+      addresses: setOf(LOCAL),
+      subnet: { name: 's1', prefixes: [PREFIX], networkSecurityGroup: undefined },
+    };
     this.log.useInterfaces([nic as NetworkInterface]);
     for (const wire of wires) this.log.adopt(wire);
     this.hub.add(this.log);
@@ -158,6 +165,12 @@ const NTP = `${LOCAL6},${REMOTE6},4000,123`;
 const GROUP =
   'SUBSCRIPTIONS/AAAAAAAA-0000-0000-0000-000000000000/RESOURCEGROUPS/RG1/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/NSG2';
 
+function ruleCounterLines(directory: string): number {
+  return filesBelow(directory)
+    .filter((path) => path.includes('rulecounter'))
+    .reduce((sum, path) => sum + readFileSync(path, 'utf8').split('\n').length - 1, 0);
+}
+
 /** Tuples by rule. */
 function tuplesOf(): Record<string, string[]> {
   const byRule: Record<string, string[]> = {};
@@ -179,7 +192,7 @@ describe('the tuples of a scripted conversation', () => {
       ],
       DefaultRule_DenyAllInBound: [`${at(2)},${SSH},T,I,D,B,,,,`],
     });
-    const [file] = filesBelow(folder);
+    const [file, counters] = filesBelow(folder);
     expect(file).toBe(
       join(
         folder,
@@ -197,6 +210,38 @@ describe('the tuples of a scripted conversation', () => {
       operationName: 'NetworkSecurityGroupFlowEvents',
       properties: expect.objectContaining({ Version: 2 }),
     });
+    expect(counters).toBe(
+      join(
+        folder,
+        'insights-logs-networksecuritygrouprulecounter/resourceId=',
+        GROUP,
+        'y=2026/m=01/d=01/h=10/m=00/PT1H.json',
+      ),
+    );
+    const lines = readFileSync(counters ?? '', 'utf8')
+      .trimEnd()
+      .split('\n');
+    const matches = lines.map((line) => JSON.parse(line) as { properties: { ruleName: string } });
+    expect(matches[0]).toMatchObject({
+      time: '2026-01-01T10:05:01.000Z',
+      category: 'NetworkSecurityGroupRuleCounter',
+      resourceId: `/${GROUP}`,
+      operationName: 'NetworkSecurityGroupCounters',
+    });
+    expect(matches.map(({ properties }) => properties)).toMatchObject([
+      { ruleName: 'AllowHttp', direction: 'In', type: 'allow', matchedConnections: 1 },
+      { ruleName: 'AllowInternetOutBound', direction: 'Out', type: 'allow', matchedConnections: 2 },
+      {
+        subnetPrefix: '10.0.1.0/24',
+        macAddress: '00-0D-3A-F8-78-56',
+        primaryIPv4Address: LOCAL,
+        ruleName: 'DenyAllInBound',
+        direction: 'In',
+        type: 'block',
+        matchedConnections: 2,
+      },
+      { ruleName: 'AllowPing', direction: 'In', type: 'allow', matchedConnections: 1 },
+    ]);
   });
 
   test('version 1: each flow once', async () => {
@@ -338,9 +383,9 @@ describe('a flood', () => {
         tcp(`198.51.${100 + (index >>> 14)}.9:${1 + (index % 16_384)}`, `${LOCAL}:22`, 'S'),
       ),
     );
-    for (let at = 0; at < frames.length; at += 1000) {
-      for (const frame of frames.slice(at, at + 1000)) trial.rig.inbound(frame);
-      trial.at(1 + at / 1000);
+    for (let sent = 0; sent < frames.length; sent += 1000) {
+      for (const frame of frames.slice(sent, sent + 1000)) trial.rig.inbound(frame);
+      trial.at(1 + sent / 1000);
     }
     trial.at(61);
     await trial.close();
@@ -405,6 +450,8 @@ test.skipIf(process.getuid?.() !== 0)(
         // Files are written behind the clock's back.
         await new Promise((resolve) => setTimeout(resolve, 50));
       };
+      const lines = join(disk, 'lines');
+      await appendText(lines, 'first\n');
       await minute(1, 100);
       await minute(2, 100);
       const before = readFlowLogs(disk).length;
@@ -415,12 +462,16 @@ test.skipIf(process.getuid?.() !== 0)(
       await minute(4, 900);
       expect(trial.log.counts.failed).toBeGreaterThan(1000);
       expect(readFlowLogs(disk)).toHaveLength(before);
+      // Some of it would have room.
+      truncateSync(filler, statSync(filler).size - 4096);
+      await expect(appendText(lines, `${'x'.repeat(20_000)}\n`)).rejects.toThrow('ENOSPC');
+      expect(readFileSync(lines, 'utf8')).toBe('first\n');
       rmSync(filler);
       await minute(5, 10);
       await trial.close();
       expect(readFlowLogs(disk).length).toBeGreaterThan(before);
       const { written, failed } = trial.log.counts;
-      expect(readFlowLogs(disk)).toHaveLength(written);
+      expect(readFlowLogs(disk).length + ruleCounterLines(disk)).toBe(written);
       expect(trial.lines.map(({ level, msg }) => [level, msg])).toEqual([
         [50, 'flow log cannot be written; packets pass as before'],
         [30, 'flow log is written again'],

@@ -16,6 +16,7 @@ import {
   type Network,
   OUTSIDE,
 } from '../helpers/network.ts';
+import { waitFor } from '../helpers/wait.ts';
 import { rule } from '../helpers/four-vms.ts';
 
 const VM = '10.0.1.4';
@@ -82,6 +83,9 @@ describe.skipIf(liveObstacle !== undefined)(`flow logs (${liveObstacle ?? 'live'
     const denied = await internet.call('connect', { address: VM, port: 22, timeoutMs: 300 });
     expect(denied.outcome).toBe('timeout');
 
+    await waitFor('the connection to be over', () =>
+      daemon.flows().some(({ state }) => state === 'TIME_WAIT') ? true : undefined,
+    );
     // The page of a scrape is kept for a fifth of a second.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const [packetsIn, packetsOut] = [counted('packets', 'inbound'), counted('packets', 'outbound')];

@@ -15,6 +15,9 @@ function schema(name: string): z.ZodType {
 export const nsgSchema = schema('flow-log-nsg.schema.json');
 export const vnetSchema = schema('flow-log-vnet.schema.json');
 
+/** Their files are lines of JSON. */
+const RULE_COUNTERS = 'insights-logs-networksecuritygrouprulecounter';
+
 /** One tuple with what stands around it. */
 export interface ReadTuple {
   /** Of the file, below the log's folder. */
@@ -60,7 +63,7 @@ export function filesBelow(folder: string): string[] {
 /** Every tuple of every file. @throws ZodError for a file that does not fit its schema */
 export function readFlowLogs(folder: string): ReadTuple[] {
   return filesBelow(folder)
-    .filter((path) => basename(path) === 'PT1H.json')
+    .filter((path) => basename(path) === 'PT1H.json' && !path.includes(RULE_COUNTERS))
     .flatMap((path) => {
       const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
       const place = relative(folder, path);
