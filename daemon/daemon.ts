@@ -9,17 +9,14 @@ import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
 import type { Wire } from '../src/policy/configuration-interfaces.ts';
-import {
-  type FileSource,
-  type LoadedConfiguration,
-  loadConfiguration,
-} from '../src/policy/load.ts';
+import { type LoadedConfiguration, loadConfiguration } from '../src/policy/load.ts';
 import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { Candidate } from './candidate.ts';
 import { carryingFlows } from './carrying-flows.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
 import { EventHub, type EventListener, SYSTEM_CLOCK } from './events/hub.ts';
 import { FlowLog, type FlowLogCounts, NO_FLOW_LOG } from './flow-log/flow-log.ts';
+import type { ReadFiles } from './read-files.ts';
 import { restartProblems } from './restart-problems.ts';
 import { formatRuleChange, ruleChanges } from './rule-changes.ts';
 import type { MetricsSource } from './metrics-readers.ts';
@@ -53,7 +50,7 @@ export interface DaemonParts {
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   /** Where a reload reads from. */
-  readonly files: FileSource;
+  readonly files: ReadFiles;
   readonly serviceManager: ServiceManager;
   /** Where to keep what outlives a restart, unless the configuration says; undefined for the runtime directory. */
   readonly stateDirectory: string | undefined;
@@ -68,7 +65,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   readonly wires: readonly WireRuntime[];
   readonly #log: Logger;
   readonly #clock: () => number;
-  readonly #files: FileSource;
+  readonly #files: ReadFiles;
   readonly #serviceManager: ServiceManager;
   readonly #lock: RuntimeLock;
   readonly #events: EventHub;
@@ -258,6 +255,10 @@ export class Daemon implements ControlHandler, MetricsSource {
     return { ...answer, flowTable: carryingFlows(this.wires, nic.wire, tuple) };
   }
 
+  get changedFiles(): readonly string[] {
+    return this.#files.changed;
+  }
+
   /** For the service manager. */
   serviceState(): ServiceState {
     const { isReady, reasons } = this.readiness();
@@ -306,6 +307,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   async #reload(): Promise<ReloadResult> {
+    this.#files.forget();
     const loaded = loadConfiguration(this.#loaded.configuration.file, this.#files);
     const problems: Problem[] = loaded.ok
       ? [...loaded.warnings, ...restartProblems(this.#loaded.configuration, loaded.configuration)]

@@ -140,6 +140,12 @@ const configurationMetrics: readonly MetricDefinition[] = [
     ({ isLastReloadSuccessful }) => (isLastReloadSuccessful ? 1 : 0),
   ),
   single(
+    'config_changed_files',
+    'gauge',
+    'Files of the configuration that changed on the disk after they were read: a reload would take them.',
+    ({ changedFiles }) => changedFiles.length,
+  ),
+  single(
     'config_last_reload_success_timestamp_seconds',
     'gauge',
     'When the configuration was last taken, in seconds since the epoch.',

@@ -24,6 +24,8 @@ export interface MetricsSource {
   readonly rulesHash: string;
   /** The policy in shadow; undefined when there is none. */
   readonly candidate?: Candidate | undefined;
+  /** Of the configuration in force, those that are no longer on the disk as they were read. */
+  readonly changedFiles: readonly string[];
   readonly isLastReloadSuccessful: boolean;
   /** Of the flow log; zeros where none is written. */
   readonly flowLogCounts: FlowLogCounts;

@@ -196,6 +196,9 @@ export function daemonStatus(
     notReadyReasons: readiness.reasons,
     warnings: [
       ...reload,
+      ...source.changedFiles.map(
+        (file) => `${file} changed after it was read; nsgd reload takes it`,
+      ),
       ...(source.candidate?.isWatched === false
         ? ['the candidate has errors and is not watched']
         : []),

@@ -3,12 +3,13 @@
  */
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
-import { diskFiles, type FileSource } from '../../src/policy/load.ts';
+import { diskFiles } from '../../src/policy/load.ts';
 import type { Daemon } from '../daemon.ts';
 import { ownMissingCapabilities } from '../capabilities.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import { createLog } from '../log.ts';
 import { ServiceManager } from '../service-manager.ts';
+import { ReadFiles } from '../read-files.ts';
 import { trustedFiles } from '../trusted-files.ts';
 import { loadPolicy } from './load-policy.ts';
 
@@ -33,7 +34,7 @@ async function start(
   options: RunOptions,
   serviceManager: ServiceManager,
 ): Promise<{ daemon: Daemon; log: Logger }> {
-  const files: FileSource = options.insecureConfig === true ? diskFiles : trustedFiles;
+  const files = new ReadFiles(options.insecureConfig === true ? diskFiles : trustedFiles);
   const loaded = loadPolicy(options.config, files);
   const { logLevel, wires } = loaded.configuration;
   if (wires.length === 0) {

@@ -135,6 +135,23 @@ describe.skipIf(!isAllowed)(
       expect(readFileSync(path, 'utf8')).toBe('text');
     });
 
+    test('status tells of a file that changed after it was read, until a reload takes it', async () => {
+      const { child } = run(configuration());
+      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      const attention = (): string[] =>
+        [...nsgd(['status', '--socket', socket()]).stdout.matchAll(/^attention: +(.*)$/gm)].map(
+          ([, text = '']) => text,
+        );
+      expect(attention()).toEqual([]);
+      configuration({ logs: { level: 'info' } });
+      const file = join(folder, 'nsgd.json');
+      expect(attention()).toEqual([`${file} changed after it was read; nsgd reload takes it`]);
+      expect(nsgd(['reload', '--socket', socket()]).status).toBe(0);
+      expect(attention()).toEqual([]);
+      child.kill('SIGTERM');
+      expect(await exitCode(child)).toBe(0);
+    });
+
     test('a reload sets the log level', async () => {
       const { child, stderr } = run(configuration({ logs: { level: 'error' } }));
       await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);

@@ -64,7 +64,7 @@ const problem = (changes: Partial<Problem> = {}): Problem => ({
 });
 
 function uriOf(file: string): string | undefined {
-  const log = sarifOf([problem({ file })], '1.2.3', '/work/repository');
+  const log = sarifOf([problem({ file })], '1.2.3', '/srv/repository');
   return log.runs[0].results[0]?.locations[0].physicalLocation.artifactLocation.uri;
 }
 
@@ -79,7 +79,7 @@ describe('sarifOf', () => {
     }),
     problem({ line: 12 }),
   ];
-  const log = sarifOf(problems, '1.2.3', '/work/repository');
+  const log = sarifOf(problems, '1.2.3', '/srv/repository');
   const [run] = log.runs;
 
   test('is a SARIF log', () => {
@@ -106,13 +106,13 @@ describe('sarifOf', () => {
   });
 
   test('without a problem there is a run without results: code scanning then closes its alerts', () => {
-    const empty = sarifOf([], '1.2.3', '/work/repository');
+    const empty = sarifOf([], '1.2.3', '/srv/repository');
     expect(sarifSchema.parse(empty).runs[0].results).toEqual([]);
   });
 
   test.each([
     ['relative', 'nsg/web.json', 'nsg/web.json'],
-    ['absolute, below the directory', '/work/repository/nsg/web.json', 'nsg/web.json'],
+    ['absolute, below the directory', '/srv/repository/nsg/web.json', 'nsg/web.json'],
     ['absolute, elsewhere', '/etc/nsgd/nsgd.yaml', 'file:///etc/nsgd/nsgd.yaml'],
     ['with characters of a URI', 'a b/50%?#.json', 'a%20b/50%25%3F%23.json'],
     ['standard input', '-', '-'],

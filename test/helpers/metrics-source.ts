@@ -60,6 +60,7 @@ export function metricsSource(wire: MemoryWire, policy: Policy): MetricsSource {
     wires: [wire],
     reloads: { succeeded: 2, failed: 1, lastSeconds: 0.25 },
     rulesHash: hashOfRules(policy),
+    changedFiles: [],
     isLastReloadSuccessful: true,
     flowLogCounts: { written: 0, suppressed: 0, failed: 0 },
     lastReloadSuccess: new Date(1000),
