@@ -92,6 +92,13 @@ const dataPlaneMetrics: readonly MetricDefinition[] = [
     },
   ),
   define(
+    'wire_open_on_stop',
+    'gauge',
+    '1 where everything passes unfiltered while nsgd does not run (onStop: open).',
+    WIRE,
+    (source) => perWire(source, ({ onStop }) => (onStop === 'open' ? 1 : 0)),
+  ),
+  define(
     'wire_ready',
     'gauge',
     '1 while the wire forwards and enforces the wanted policy.',

@@ -196,6 +196,12 @@ export function daemonStatus(
     notReadyReasons: readiness.reasons,
     warnings: [
       ...reload,
+      ...source.wires
+        .filter(({ onStop }) => onStop === 'open')
+        .map(
+          ({ name }) =>
+            `wire ${name}: everything passes unfiltered while nsgd does not run (onStop: open)`,
+        ),
       ...source.changedFiles.map(
         (file) => `${file} changed after it was read; nsgd reload takes it`,
       ),

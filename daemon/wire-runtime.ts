@@ -78,6 +78,9 @@ export class WireRuntime implements WireView {
   get mode(): string {
     return this.wire.mode;
   }
+  get onStop(): 'closed' | 'open' {
+    return this.wire.host?.onStop ?? 'closed';
+  }
   /** The one in use; before the first start the one asked for. */
   get backend(): string {
     return this.#backend;

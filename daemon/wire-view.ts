@@ -23,6 +23,8 @@ export interface WireView extends CountedPolicy {
   readonly inside: string;
   readonly mode: string;
   readonly backend: string;
+  /** What becomes of traffic while the daemon does not run: it stops, or passes unfiltered. */
+  readonly onStop: 'closed' | 'open';
   /** Frames that a receive ring of each interface holds, by side; empty with the cap backend. */
   readonly ringSlots: readonly number[];
   readonly page: ControlPage;

@@ -175,6 +175,9 @@ describe.skipIf(liveObstacle !== undefined)(`host mode (${liveObstacle ?? 'live'
     expect(host.attach('--no-confirm')).toMatchObject({ status: 0 });
     const session = await converse('in, IPv4', host.networkPeer, MACHINE_IPV4, ECHO);
     expect(await connect(MACHINE_IPV4, DENIED)).toEqual({ outcome: 'timeout' });
+    expect(host.nsgd('status', '--socket', host.socket).stdout).toContain(
+      'attention:     wire wire0: everything passes unfiltered while nsgd does not run (onStop: open)',
+    );
 
     expect(await daemon.stop()).toBe('exit 0');
     expect(daemon.stderr).toContain('traffic passes unfiltered until nsgd runs again');

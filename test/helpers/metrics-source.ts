@@ -20,6 +20,7 @@ export class MemoryWire implements WireView {
   readonly inside = 'in0';
   readonly mode = 'inline';
   readonly backend = 'af-xdp';
+  readonly onStop = 'closed';
   readonly ringSlots: readonly number[] = [8192, 8192];
   readonly isReady = true;
   readonly state = 'running';
