@@ -46,6 +46,9 @@ export const SYSTEM_CLOCK: EventClock = {
   wall: () => Date.now(),
 };
 
+/** Two clocks are read one after the other, one of them in whole milliseconds; a difference above this is a clock that was set. */
+const CLOCK_TOLERANCE_MILLISECONDS = 20;
+
 /** What is kept of a wire between two readings. */
 interface WatchedWire {
   readonly wire: WireView;
@@ -60,6 +63,8 @@ export class EventHub {
   readonly #listeners = new Set<EventListener>();
   #timer: NodeJS.Timeout | undefined;
   #nextLossReport = 0;
+  /** Milliseconds from the monotonic to the wall clock. */
+  #offset = Number.NEGATIVE_INFINITY;
 
   constructor(wires: readonly WireView[], clock: EventClock = SYSTEM_CLOCK) {
     this.#clock = clock;
@@ -110,7 +115,7 @@ export class EventHub {
 
   /** Reads what waits, at most one ring of each wire: a writer that is as fast as the reader does not keep it for ever. */
   drain(): void {
-    const offset = this.#clock.wall() - this.#clock.monotonic();
+    const offset = this.#wallOffset();
     for (const { wire, starts } of this.#wires) {
       const event = wire.events;
       for (let count = 0; count < EVENT_CAPACITY && event.next(); count++) {
@@ -122,6 +127,13 @@ export class EventHub {
     }
     this.#reportLosses();
     for (const listener of this.#listeners) listener.settle();
+  }
+
+  /** The same from reading to reading, so that one moment has one text, unless the wall clock was set. */
+  #wallOffset(): number {
+    const now = this.#clock.wall() - this.#clock.monotonic();
+    if (Math.abs(now - this.#offset) > CLOCK_TOLERANCE_MILLISECONDS) this.#offset = now;
+    return this.#offset;
   }
 
   #reportLosses(): void {

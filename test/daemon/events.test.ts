@@ -33,6 +33,8 @@ class Trial {
   readonly hub: EventHub;
   /** Milliseconds since the start. */
   now = 0;
+  /** What the wall clock is ahead, by being read later or by being set. */
+  wallAhead = 0;
   readonly #nicNames = new NicNames();
 
   constructor(rig = new PipelineRig(WEB)) {
@@ -47,7 +49,7 @@ class Trial {
     };
     this.hub = new EventHub([wire as WireView], {
       monotonic: () => START + this.now,
-      wall: () => EPOCH + this.now,
+      wall: () => EPOCH + this.now + this.wallAhead,
     });
   }
 
@@ -178,6 +180,21 @@ describe('a watcher', () => {
     });
     expect(unfit).toMatchObject({ vlans: [], rules: [], direction: 'Inbound' });
     expect(Object.keys(unfit ?? {})).not.toContain('local');
+  });
+
+  test('tells one moment the same way each time, unless the clock was set', () => {
+    const trial = new Trial();
+    const watched = trial.watch('type=denied');
+    const timeAfter = (wallAhead: number): string | undefined => {
+      trial.wallAhead = wallAhead;
+      trial.at(1500).rig.inbound(tcp(`${REMOTE}:5001`, `${LOCAL}:22`, 'S'));
+      trial.hub.drain();
+      return watched.read()[0]?.time;
+    };
+    expect(timeAfter(0)).toBe('2026-01-01T00:00:01.500Z');
+    expect(timeAfter(1)).toBe('2026-01-01T00:00:01.500Z');
+    expect(timeAfter(-1)).toBe('2026-01-01T00:00:01.500Z');
+    expect(timeAfter(3_600_000)).toBe('2026-01-01T01:00:01.500Z');
   });
 
   test('gets at most its rate, a burst of a second first, and is told what it did not get', () => {
