@@ -1,15 +1,37 @@
 import { defineConfig } from 'vitest/config';
 
-// Files run one after another: the live tests own network namespaces and both cores, and timing-sensitive
-// neighbours would make them flaky. `--expose-gc` and the large young generation are what the allocation
-// tests need (test/helpers/bytes-per-call.ts says why).
+/** Tests that make no interface and start no daemon: two at a time do not disturb each other. */
+const OFFLINE = [
+  'test/{policy,engine,flowtable,property,golden,project,prometheus,fuzz}/**/*.test.ts',
+  'test/capture/*.test.ts',
+  'test/capture/wire/*.test.ts',
+  'test/daemon/{commands-*,hostile-names,replay,sarif,tuple,verify-request}.test.ts',
+];
+
+// The others run one after another, and after those: they own network namespaces and both cores, and neighbours would make
+// them flaky. `--expose-gc` and the large young generation are what the allocation tests need
+// (test/helpers/bytes-per-call.ts says why).
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
-    fileParallelism: false,
     execArgv: ['--expose-gc', '--min-semi-space-size=16'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'offline', include: OFFLINE, maxWorkers: 2, sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'live',
+          include: ['test/**/*.test.ts'],
+          exclude: OFFLINE,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

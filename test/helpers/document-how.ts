@@ -48,7 +48,7 @@ const HOW: readonly (readonly [pattern: RegExp, how: How])[] = [
 
 export const ADVICE =
   'no row of HOW in test/helpers/document-how.ts fits this command. If it can run as it stands (real values; files that the ' +
-  'document shows in a yaml block after a paragraph that begins with the file name, or capture.pcap, nsg1.json and template.json, which are given), ' +
+  'document shows in a yaml block after a paragraph that begins with the file name, or capture.pcap, nsg1.json, template.json and the lists nsg.json, vnet.json and nic.json, which are given), ' +
   'add a row that says how; else one that says why it is not run. What is no command belongs in a `text` block.';
 
 export function howToRun({ text }: ShownCommand): How | undefined {

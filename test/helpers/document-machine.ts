@@ -19,9 +19,11 @@ export interface Outcome {
 const COMMAND_TIMEOUT_MS = 30_000;
 const INSTALLED = '/etc/nsgd/nsgd.yaml';
 
+const GROUP_ID = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Network';
+
 /** What `az network nsg show -o json` writes, in short. */
 const EXPORTED_GROUP = {
-  id: '/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/NSG1',
+  id: `${GROUP_ID}/networkSecurityGroups/NSG1`,
   name: 'NSG1',
   location: 'westeurope',
   securityRules: [
@@ -95,8 +97,44 @@ const TEMPLATE = {
   ],
 };
 
+/** What `az network ... list -o json` writes of the same network, a file for each kind of resource. */
+const LISTS = {
+  'nsg.json': [{ type: 'Microsoft.Network/networkSecurityGroups', ...EXPORTED_GROUP }],
+  'vnet.json': [
+    {
+      id: `${GROUP_ID}/virtualNetworks/vnet1`,
+      name: 'vnet1',
+      type: 'Microsoft.Network/virtualNetworks',
+      addressSpace: { addressPrefixes: ['10.0.0.0/16'] },
+      subnets: [
+        {
+          id: `${GROUP_ID}/virtualNetworks/vnet1/subnets/Subnet1`,
+          name: 'Subnet1',
+          addressPrefix: '10.0.1.0/24',
+          networkSecurityGroup: { id: `${GROUP_ID}/networkSecurityGroups/NSG1` },
+        },
+      ],
+    },
+  ],
+  'nic.json': [
+    {
+      id: `${GROUP_ID}/networkInterfaces/vm1`,
+      name: 'vm1',
+      type: 'Microsoft.Network/networkInterfaces',
+      ipConfigurations: [
+        {
+          name: 'ipconfig1',
+          privateIPAddress: '10.0.1.4',
+          subnet: { id: `${GROUP_ID}/virtualNetworks/vnet1/subnets/Subnet1` },
+        },
+      ],
+    },
+  ],
+};
+
 /**
- * Writes what a document says is there, and files that documents may take for given: capture.pcap, nsg1.json, template.json.
+ * Writes what a document says is there, and files that documents may take for given: capture.pcap, nsg1.json, template.json, and
+ * the lists nsg.json, vnet.json and nic.json.
  */
 export function fillFolder(folder: string, files: ReadonlyMap<string, string>): void {
   for (const name of ['bin', 'config', 'prometheus']) {
@@ -105,6 +143,9 @@ export function fillFolder(folder: string, files: ReadonlyMap<string, string>): 
   writeFileSync(join(folder, 'capture.pcap'), webServerTraffic().captureFile());
   writeFileSync(join(folder, 'nsg1.json'), JSON.stringify(EXPORTED_GROUP));
   writeFileSync(join(folder, 'template.json'), JSON.stringify(TEMPLATE));
+  for (const [name, list] of Object.entries(LISTS)) {
+    writeFileSync(join(folder, name), JSON.stringify(list));
+  }
   for (const [name, text] of files) writeFileSync(join(folder, name), text);
 }
 
