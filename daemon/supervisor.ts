@@ -174,8 +174,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       await ended;
       clearTimeout(force);
     }
-    this.#offloads.restore();
-    this.#enter('stopped', '');
+    this.#enter('stopped', this.#restoreOffloads());
+  }
+
+  /** @returns what could not be restored: no reason not to stop; empty when all could */
+  #restoreOffloads(): string {
+    try {
+      this.#offloads.restore();
+      return '';
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return `offloads are not as they were: ${error.message}`;
+    }
   }
 
   /** Every 100 ms: link state onto the control page, hung data planes out, waiting ones in. */

@@ -181,7 +181,8 @@ export class WireRuntime implements WireView {
   #logEvents(): void {
     const { log } = this;
     this.#supervisor.on('state', (state, detail) => {
-      if (state === 'waiting' || state === 'backing-off') log.warn({ state, detail }, 'data plane');
+      if (state === 'waiting' || state === 'backing-off' || detail !== '')
+        log.warn({ state, detail }, 'data plane');
       else log.info({ state }, 'data plane');
     });
     this.#supervisor.on('exit', ({ code, signal, isLinkDown, detail }) => {

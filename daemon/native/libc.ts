@@ -190,7 +190,8 @@ export class Libc {
     const socket = Number(this.#socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0));
     if (socket < 0) throw this.#error('socket', 'for device ioctls');
     try {
-      if (this.#ioctl(socket, request, ifreq) !== 0) {
+      // Above 0 it is an answer: ETHTOOL_SFEATURES tells so that a feature waits for another (ETHTOOL_F_WISH).
+      if (Number(this.#ioctl(socket, request, ifreq)) < 0) {
         throw this.#error('ioctl', `0x${request.toString(16)} on ${device}`);
       }
     } finally {

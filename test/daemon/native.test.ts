@@ -179,6 +179,22 @@ describe.skipIf(obstacle !== undefined)(`devices of a namespace (${obstacle ?? '
     expect(ethtool('v0')).toEqual(before);
   });
 
+  test('a feature that waits for another, which the kernel answers with a wish and no error, comes back too', () => {
+    namespace.run('ethtool', '-K', 'v0', 'tx', 'off');
+    try {
+      const before = ethtool('v0');
+      const saved = disableOffloads('v0');
+      // Segmentation needs checksums: it was wanted, and not active.
+      expect(saved.features).toContain('tx-tcp-segmentation');
+      expect(ethtool('v0').get('tx-tcp-segmentation')).toBe('off');
+      restoreOffloads(saved);
+      expect(ethtool('v0')).toEqual(before);
+    } finally {
+      namespace.run('ethtool', '-K', 'v0', 'tx', 'on');
+    }
+    expect(ethtool('v0').get('tx-tcp-segmentation')).toBe('on');
+  });
+
   test('a second switch-off saves nothing; restoring a device made anew changes nothing', () => {
     const saved = disableOffloads('v1');
     expect(disableOffloads('v1').features).toEqual([]);
