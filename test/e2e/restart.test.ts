@@ -72,10 +72,15 @@ describe.skipIf(liveObstacle !== undefined)(`restart (${liveObstacle ?? 'live'})
       bytes: 3_000_000,
       rate: 1_000_000,
     });
-    await waitFor('the transfer to run', async () => {
-      const { bytes } = await internet().call('downloadProgress', {});
-      return bytes > 300_000 ? bytes : undefined;
-    });
+    // Its first packets may be lost with the daemon before, and TCP waits longer each time before it tries again.
+    await waitFor(
+      'the transfer to run',
+      async () => {
+        const { bytes } = await internet().call('downloadProgress', {});
+        return bytes > 300_000 ? bytes : undefined;
+      },
+      30_000,
+    );
     const stray = internet().call('askUdp', { address: VM, port: 53, tries: 60, timeoutMs: 50 });
     await interrupt();
     expect(await transfer).toMatchObject({ outcome: 'complete', bytes: 3_000_000 });

@@ -27,7 +27,7 @@ import type {
 const CONNECT_TIMEOUT_MS = 1500;
 const ANSWER_TIMEOUT_MS = 3000;
 const UDP_RETRY_MS = 200;
-const DOWNLOAD_TIMEOUT_MS = 30_000;
+const DOWNLOAD_TIMEOUT_MS = 60_000;
 /** The pattern is 251 bytes long: a prime, so that no segment size hides a repeated or a lost segment. */
 const PATTERN_LENGTH = 251;
 const BLOCK = Uint8Array.from(
