@@ -225,7 +225,9 @@ const handlers: Handlers = {
     const rate = target.rate === undefined ? '' : `?rate=${target.rate}`;
     const outcome = await settle(target.timeoutMs ?? DOWNLOAD_TIMEOUT_MS, (done) => {
       const host = isIPv6(target.address) ? `[${target.address}]` : target.address;
-      get(`http://${host}:${target.port}/bytes/${target.bytes}${rate}`, (incoming) => {
+      // A connection of its own: one that is kept alive may be of a flow that is gone.
+      const url = `http://${host}:${target.port}/bytes/${target.bytes}${rate}`;
+      get(url, { agent: false }, (incoming) => {
         incoming.on('data', (chunk: Buffer) => {
           if (!isPattern(chunk, downloaded)) done('corrupt');
           downloaded += chunk.length;
