@@ -10,9 +10,11 @@ import { inputFiles } from '../input.ts';
 import { type OutputFormat, outputOption, print, printError, printJson } from '../output.ts';
 import { sarifOf } from '../sarif.ts';
 import { version } from '../version.ts';
+import { readTagFile } from './load-policy.ts';
 
 interface CheckOptions {
   readonly managementPorts: readonly number[];
+  readonly tagsOld?: string;
   readonly output: OutputFormat;
 }
 
@@ -29,7 +31,10 @@ function parsePorts(text: string): number[] {
 }
 
 function check(files: readonly string[], options: CheckOptions): number {
-  const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles, options));
+  const { managementPorts, tagsOld } = options;
+  const earlierTags = tagsOld === undefined ? undefined : readTagFile(tagsOld);
+  const lint = { managementPorts, earlierTags };
+  const problems: Problem[] = files.flatMap((file) => checkFile(file, inputFiles, lint));
   if (options.output === 'json') printJson({ schema: 1, problems });
   else if (options.output === 'sarif') printJson(sarifOf(problems, version, process.cwd()));
   else for (const problem of problems) print(formatProblem(problem));
@@ -53,6 +58,10 @@ export function addCheckCommand(program: Command): void {
       new Option('--management-ports <ports>', 'TCP ports that the Internet should not reach')
         .argParser(parsePorts)
         .default(DEFAULT_LINT.managementPorts, DEFAULT_LINT.managementPorts.join(',')),
+    )
+    .option(
+      '--tags-old <file>',
+      'earlier service tag file: tell which tags of the rules changed since, and a packet that shows it',
     )
     .addOption(outputOption(['table', 'json', 'sarif'], '; sarif for code scanning'))
     .action((files: string[], options: CheckOptions) => {

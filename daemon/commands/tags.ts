@@ -6,13 +6,11 @@ import { Argument, type Command } from 'commander';
 import { NO_ADDRESS } from '../../src/engine/address-set.ts';
 import { explainPrefixFault, formatAddressSet, parsePrefix } from '../../src/policy/address.ts';
 import { formatProblem, quote } from '../../src/policy/problem.ts';
-import { parseServiceTagFile, type ServiceTagFile } from '../../src/policy/service-tags-file.ts';
 import { diffServiceTags } from '../../src/policy/service-tags-diff.ts';
 import { findTags } from '../../src/policy/service-tags-queries.ts';
 import { ServiceTags, type TagEntry } from '../../src/policy/service-tags.ts';
 import { printTagChanges, tagChangeJson } from '../diff-output.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
-import { inputFiles } from '../input.ts';
 import {
   type OutputFormat,
   outputOption,
@@ -21,7 +19,7 @@ import {
   printJson,
   printTable,
 } from '../output.ts';
-import { loadPolicy } from './load-policy.ts';
+import { loadPolicy, readTagFile } from './load-policy.ts';
 
 const QUESTIONS = ['list', 'show', 'find', 'diff'] as const;
 type Question = (typeof QUESTIONS)[number];
@@ -34,19 +32,6 @@ interface TagsOptions {
 
 function usage(message: string): CommandError {
   return new CommandError(ExitCode.Usage, message);
-}
-
-/** @throws CommandError (2) with every problem of the file */
-function readTagFile(path: string): ServiceTagFile {
-  let text: string;
-  try {
-    text = inputFiles.readText(path);
-  } catch (error) {
-    throw usage(`${path}: cannot read the file: ${(error as Error).message}`);
-  }
-  const result = parseServiceTagFile(text, path);
-  if (!result.ok) throw usage(result.problems.map(formatProblem).join('\n'));
-  return result.tags;
 }
 
 /** The tags of a configuration with the file that it names, or those of a file alone: then there are no others. */

@@ -66,7 +66,7 @@ export function checkFile(
   const kind = kindOf(document);
   if (kind === 'service tags') return serviceTagProblems(text, path);
   if (kind === 'network security groups') return readNsgFile(text, path).problems;
-  const result = loadConfigurationText(text, path, files);
+  const result = loadConfigurationText(text, path, files, undefined, lint.earlierTags);
   if (!result.ok) return result.problems;
   return sortProblems([...result.warnings, ...lintPolicy(result, lint)]);
 }

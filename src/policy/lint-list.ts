@@ -132,7 +132,7 @@ class ListLinter {
     const list = this.#others(index + 1, this.#rules.length);
     const access = rule.access === Access.Allow ? Access.Deny : Access.Allow;
     const isNeeded = this.#searches.some(
-      (search) => search.find({ match: [index], avoid, firstOf: { list, access } }) !== undefined,
+      (search) => search.find({ match: [index], avoid, firstOf: [{ list, access }] }) !== undefined,
     );
     if (isNeeded) return undefined;
     this.#idle.add(index);

@@ -4,23 +4,27 @@
  *
  * Codes: RuleNeverMatches, RuleShadowed (earlier rules together take everything it matches, and some do the opposite),
  * RuleRedundant (without it every verdict would be the same), RuleMatchesNoInterface, RuleDeniedByOtherGroup,
- * ManagementPortOpenToInternet.
+ * ManagementPortOpenToInternet; of tags, ServiceTagChanged and ServiceTagAdded.
  */
 import { type Policy, type PolicyRule, RuleKind } from '../engine/policy.ts';
 import { type Example, type LintChain, lintChains } from './lint-chains.ts';
 import { InterfaceLinter, MANAGEMENT_PORTS, managementProbes } from './lint-interfaces.ts';
 import { type ListFinding, lintList } from './lint-list.ts';
+import { lintTags } from './lint-tags.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { nameKey } from './names.ts';
 import type { Position, Problem } from './problem.ts';
 import { ProblemList } from './problem.ts';
 import { orderedRules } from './resolve.ts';
+import type { ServiceTagFile } from './service-tags-file.ts';
 import { SpecialTag } from './service-tags.ts';
 import { witnessOf } from './witness.ts';
 
 export interface LintOptions {
   /** TCP ports that the Internet should not reach. */
   readonly managementPorts: readonly number[];
+  /** The service tags to compare those of the configuration with. */
+  readonly earlierTags?: ServiceTagFile | undefined;
 }
 
 export const DEFAULT_LINT: LintOptions = { managementPorts: [...MANAGEMENT_PORTS.keys()] };
@@ -64,7 +68,10 @@ function exampleOf(
 }
 
 /** Warnings about the custom rules of every group, in the order of files and positions. */
-export function lintPolicy(loaded: LoadedConfiguration, options = DEFAULT_LINT): Problem[] {
+export function lintPolicy(
+  loaded: LoadedConfiguration,
+  options: LintOptions = DEFAULT_LINT,
+): Problem[] {
   const { policy, tags } = loaded;
   const problems = new ProblemList();
   const positions = positionsOf(loaded);
@@ -84,6 +91,7 @@ export function lintPolicy(loaded: LoadedConfiguration, options = DEFAULT_LINT):
     const at = positions.get(rule);
     if (at !== undefined) problems.finding(at, code, message, witness);
   }
+  if (options.earlierTags !== undefined) problems.addAll(lintTags(loaded, options.earlierTags));
   return problems.sorted();
 }
 

@@ -120,12 +120,16 @@ export function loadConfiguration(
   return loadConfigurationText(text, path, files, tagFile);
 }
 
-/** The same from a text. `name` stands in positions and its folder is where other files are. */
+/**
+ * The same from a text. `name` stands in positions and its folder is where other files are.
+ * @param earlierTags what names that are unknown now may have stood for; nothing else is made of it
+ */
 export function loadConfigurationText(
   text: string,
   name: string,
   files: FileSource,
   tagFile?: string,
+  earlierTags?: ServiceTagFile,
 ): LoadResult {
   const { document, problems: syntaxProblems } = readDocument(text, name);
   const problems = new ProblemList();
@@ -137,6 +141,7 @@ export function loadConfigurationText(
     virtualNetwork: virtualNetworkAddresses(configuration.virtualNetwork),
     custom: configuration.serviceTags.custom,
     file: readServiceTags(reader, configuration, files, tagFile),
+    earlier: earlierTags,
   });
   const policy = resolvePolicy(configuration, tags, problems);
   const sorted = problems.sorted();

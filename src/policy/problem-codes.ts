@@ -82,6 +82,9 @@ export const NSGD_CODES = Object.freeze({
   SecurityRuleInvalidDirection: 'A direction is neither Inbound nor Outbound.',
   SecurityRuleInvalidProtocol: 'A protocol is none of *, Tcp, Udp, Icmp, Esp and Ah.',
   SecurityRulePortsWithoutProtocol: 'A rule for Icmp, Esp or Ah has ports, which these have not.',
+  ServiceTagAdded: 'A service tag that a rule names is not in the earlier file (--tags-old).',
+  ServiceTagChanged:
+    'A service tag that a rule names has other addresses than in the earlier file (--tags-old).',
   ServiceTagReplaced: 'A custom service tag has the name of a published one.',
   SubscriptionLimitReached: 'There is more of something than one subscription may have.',
   TemplateValueUnknown: 'An expression of a template cannot be evaluated here.',

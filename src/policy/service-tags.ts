@@ -73,6 +73,8 @@ export interface ServiceTagSources {
    * cannot be had is reported already: then no name is called unknown.
    */
   readonly file: ServiceTagFile | 'unreadable' | undefined;
+  /** An earlier file, of which is told that it had a tag that is unknown now. */
+  readonly earlier?: ServiceTagFile | undefined;
 }
 
 /** True for a name that a custom tag may not take. */
@@ -119,9 +121,11 @@ export class ServiceTags {
   readonly #known = new Map<string, TagLookup>();
   readonly #custom: readonly string[];
   readonly #file: ServiceTagFile | 'unreadable' | undefined;
+  readonly #earlier: ServiceTagFile | undefined;
 
   constructor(sources: ServiceTagSources) {
     this.#file = sources.file;
+    this.#earlier = sources.earlier;
     this.#custom = sources.custom.map(({ name }) => name);
     for (const { name, addresses } of sources.custom) {
       this.#known.set(nameKey(name), { kind: 'addresses', name, addresses });
@@ -190,7 +194,8 @@ export class ServiceTags {
       file === undefined
         ? 'no service tag file is configured (serviceTags.file), so only the special and custom tags are known'
         : `${file.file} has no such service tag`;
+    const had = this.#earlier?.has(name) === true ? `; ${this.#earlier.file} had it` : '';
     const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-    return `${quote(name)} is no address, prefix or known service tag: ${where}${hint}`;
+    return `${quote(name)} is no address, prefix or known service tag: ${where}${had}${hint}`;
   }
 }

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkFile } from '../../src/policy/check-file.ts';
+import { DEFAULT_LINT } from '../../src/policy/lint.ts';
 import {
   AZURE_CODES,
   NSGD_CODES,
@@ -13,6 +14,7 @@ import {
 } from '../../src/policy/problem-codes.ts';
 import { memoryFiles } from '../helpers/load-text.ts';
 import { projectRoot } from '../helpers/project-root.ts';
+import { goodTags, tagFile } from '../helpers/service-tag-text.ts';
 import { groupText, marked, placesOf, ruleText, type RuleLines } from './nsg-marked-text.ts';
 
 /** Codes of the daemon, which no file alone can bring about: their tests are in test/daemon. */
@@ -151,6 +153,9 @@ networkSecurityGroups:
 ${indented(rules)}
 networkInterfaces: [{ name: vm1, addresses: [${at}], networkSecurityGroup: nsg1 }]
 `;
+
+/** Among the files of a row: the service tags that those of the configuration are compared with. */
+const EARLIER = 'earlier.json';
 
 const nsgdRows: readonly Row[] = [
   configuration(
@@ -324,12 +329,24 @@ serviceTags: { custom: { Nowhere: ["2001:db8::/32"] } }
   rule('SecurityRuleInvalidProtocol', { protocol: '§Sctp' }),
   rule('SecurityRulePortsWithoutProtocol', { protocol: 'Icmp', destinationPortRange: '§8' }),
   [
+    'ServiceTagAdded',
+    onInterface([ruleText({ sourceAddressPrefix: '§Sql' })], '10.0.0.4') +
+      'serviceTags: { file: tags.json }\n',
+    { 'tags.json': tagFile({ Sql: ['192.0.2.0/24'] }), [EARLIER]: tagFile({}) },
+  ],
+  [
+    'ServiceTagChanged',
+    onInterface([ruleText({ sourceAddressPrefix: '§Sql' })], '10.0.0.4') +
+      'serviceTags: { file: tags.json }\n',
+    {
+      'tags.json': tagFile({ Sql: ['192.0.2.0/24'] }),
+      [EARLIER]: tagFile({ Sql: ['192.0.2.0/25'] }),
+    },
+  ],
+  [
     'ServiceTagReplaced',
     `${NETWORK}\nserviceTags: { file: tags.json, custom: { §Sql: [192.0.2.0/24] } }\n`,
-    {
-      'tags.json':
-        '{ "changeNumber": 1, "values": [{ "name": "Sql", "properties": { "addressPrefixes": [] } }] }',
-    },
+    { 'tags.json': tagFile({ Sql: [] }) },
   ],
   configuration(
     'SubscriptionLimitReached',
@@ -356,12 +373,14 @@ function check([code, text, files = {}]: Row): { found: string[]; expected: stri
   const path = `main.${EXTENSIONS[code] ?? 'yaml'}`;
   const main = marked(text);
   const others = Object.entries(files).map(([name, content]) => [name, marked(content)] as const);
+  const { [EARLIER]: earlier } = files;
   const found = checkFile(
     path,
     memoryFiles({
       ...(code === 'FileNotReadable' ? {} : { [path]: main.text }),
       ...Object.fromEntries(others.map(([name, content]) => [name, content.text])),
     }),
+    { ...DEFAULT_LINT, earlierTags: earlier === undefined ? undefined : goodTags(earlier) },
   );
   const marks = [...main.marks, ...others.flatMap(([, { marks: inOther }]) => inOther)];
   return { found: placesOf(found), expected: marks.map((mark) => `${mark} ${code}`) };

@@ -5,7 +5,7 @@
 import type { PolicyRule } from '../../engine/policy.ts';
 import { Access } from '../../engine/rule.ts';
 import { listKey } from './class-sets.ts';
-import { type Field, type Range, type Space, splitLevel } from './space.ts';
+import { type Field, type Space, splitLevel } from './space.ts';
 
 /** Rules by their number in the space. */
 export interface Query {
@@ -13,8 +13,14 @@ export interface Query {
   readonly match: readonly number[];
   /** And in none of these. */
   readonly avoid: readonly number[];
-  /** And the first of these that it is in has this access. A list that ends in a rule for everything. */
-  readonly firstOf?: { readonly list: readonly number[]; readonly access: Access };
+  /** And the first of each of these lists that it is in has this access. Lists that share no rule. */
+  readonly firstOf?: readonly FirstOf[];
+}
+
+/** A list that ends in a rule for everything. */
+export interface FirstOf {
+  readonly list: readonly number[];
+  readonly access: Access;
 }
 
 /** One packet of a space. Addresses are numbers in IPv4 and bigints in IPv6. */
@@ -35,7 +41,11 @@ const PREFERRED: Readonly<Record<Field, readonly (number | bigint)[]>> = {
   remote: [0xcb00_7101, (0x2001_0db8n << 96n) | 1n],
 };
 
-function pick(field: Field, ranges: readonly Range[]): number | bigint {
+/** One of the values, preferably one that a reader knows. @throws RangeError when there is none */
+export function pickValue(
+  field: Field,
+  ranges: readonly (readonly [low: number | bigint, high: number | bigint])[],
+): number | bigint {
   const isIn = (value: number | bigint): boolean =>
     ranges.some(([low, high]) => typeof low === typeof value && low <= value && value <= high);
   const preferred = PREFERRED[field].find(isIn);
@@ -73,7 +83,7 @@ export class Search {
   firstsOf(match: number, list: readonly number[]): number[] {
     const box = this.#boxOf([match]);
     if (box === undefined) return [];
-    const query = { match: [match], avoid: [], firstOf: { list, access: Access.Allow } };
+    const query = { match: [match], avoid: [], firstOf: [{ list, access: Access.Allow }] };
     const firsts = new Run(this.#space, this.#rules, query, box).firsts();
     return list.filter((rule) => firsts.has(rule));
   }
@@ -91,12 +101,24 @@ export class Search {
   }
 }
 
+/** What is known of a list of `firstOf`, about the packets of a piece. */
+interface ListState {
+  readonly access: Access;
+  /** The first rule takes every packet and has the access. */
+  isDecided?: boolean;
+  /** Some rule up to the first that takes every packet has the access. */
+  hasWanted?: boolean;
+  isClosed?: boolean;
+}
+
 /** One search. */
 class Run {
   readonly #space: Space;
   readonly #rules: readonly PolicyRule[];
   readonly #box: readonly Int32Array[];
-  readonly #firstOf: Query['firstOf'];
+  readonly #firstOf: readonly FirstOf[];
+  /** Per rule the number of its list in `firstOf`. */
+  readonly #listOf = new Map<number, number>();
   readonly #avoided: ReadonlySet<number>;
   readonly #start: readonly number[];
   readonly #coversFrom = new Map<number, number>();
@@ -114,10 +136,13 @@ class Run {
     this.#space = space;
     this.#rules = rules;
     this.#box = box;
-    this.#firstOf = query.firstOf;
+    this.#firstOf = query.firstOf ?? [];
     this.#avoided = new Set(query.avoid);
+    for (const [number, { list }] of this.#firstOf.entries()) {
+      for (const rule of list) this.#listOf.set(rule, number);
+    }
     const start: number[] = [];
-    for (const rule of new Set([...query.avoid, ...(query.firstOf?.list ?? [])])) {
+    for (const rule of new Set([...query.avoid, ...this.#listOf.keys()])) {
       const { isDisjoint, coversFrom } = this.#relationOf(rule);
       if (isDisjoint) continue;
       this.#coversFrom.set(rule, coversFrom);
@@ -171,23 +196,25 @@ class Run {
   /** True when there is a packet; then `chosen` says where. */
   #visit(level: number, rules: readonly number[]): boolean {
     const open: number[] = [];
-    let [hasAvoided, hasWanted, isClosed] = [false, this.#firstOf === undefined, false];
-    const list: number[] = [];
+    let hasAvoided = false;
+    const states = this.#firstOf.map(({ access }): ListState => ({ access }));
     for (const rule of rules) {
       const covers = (this.#coversFrom.get(rule) ?? 0) <= level;
+      const state = states[this.#listOf.get(rule) ?? -1];
       if (this.#avoided.has(rule)) {
         if (covers) return false;
         hasAvoided = true;
         open.push(rule);
-      } else if (!isClosed) {
+      } else if (state !== undefined && state.isClosed !== true) {
         open.push(rule);
-        list.push(rule);
-        if (this.#rules[rule]?.access === this.#firstOf?.access) hasWanted = true;
-        isClosed = covers;
+        const isWanted = this.#rules[rule]?.access === state.access;
+        state.isDecided ??= covers && isWanted;
+        if (isWanted) state.hasWanted = true;
+        state.isClosed = covers;
       }
     }
-    if (!hasWanted) return false;
-    if (!hasAvoided && this.#isDecided(level, list)) return true;
+    if (states.some(({ hasWanted }) => hasWanted !== true)) return false;
+    if (!hasAvoided && states.every(({ isDecided }) => isDecided === true)) return true;
     const field = this.#space.levels[level];
     if (field === undefined) return false;
     const key = `${level} ${listKey(open)}`;
@@ -201,19 +228,12 @@ class Run {
     return false;
   }
 
-  #isDecided(level: number, list: readonly number[]): boolean {
-    if (this.#firstOf === undefined) return true;
-    const [first] = list;
-    if (first === undefined || (this.#coversFrom.get(first) ?? 0) > level) return false;
-    return this.#rules[first]?.access === this.#firstOf.access;
-  }
-
   #packet(): Found {
     const values = new Map(
       this.#space.levels.map(({ field, ranges }, level) => {
         const chosen = this.#chosen[level];
         const classes = chosen === undefined ? this.#box[level] : Int32Array.of(chosen);
-        return [field, pick(field, ranges(classes ?? new Int32Array()))] as const;
+        return [field, pickValue(field, ranges(classes ?? new Int32Array()))] as const;
       }),
     );
     const get = (field: Field): number | bigint => values.get(field) ?? 0;
