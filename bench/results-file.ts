@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../test/helpers/project-root.ts';
+import type { AcceptanceResults } from './acceptance/results.ts';
 import type { DiffResults } from './diff/results.ts';
 import type { HotPathResults } from './hot-path/results.ts';
 import type { MatcherResults } from './matcher/results.ts';
@@ -21,6 +22,9 @@ type ResultsFiles = {
   /** Of a part of the cases or sets, which must not stand for all of them in the report. */
   readonly 'hot-path-part': HotPathResults;
   readonly 'matcher-part': MatcherResults;
+  readonly acceptance: AcceptanceResults;
+  /** Of some of the checks, or with shorter loads. */
+  readonly 'acceptance-part': AcceptanceResults;
   readonly diff: DiffResults;
   readonly memory: MemoryResults;
   readonly overload: OverloadResults;

@@ -74,6 +74,13 @@ const dataPlaneMetrics: readonly MetricDefinition[] = [
     (source) => perDataPlane(source, (usage) => usage.residentBytes),
   ),
   define(
+    'data_plane_longest_gc_pause_seconds',
+    'gauge',
+    'Longest pause of the garbage collector since the data plane started; packets wait for it in the receive ring.',
+    WIRE,
+    (source) => perWire(source, (wire) => wire.page.longestCollectionMicroseconds / MICROSECONDS),
+  ),
+  define(
     'data_plane_restarts_total',
     'counter',
     'Times the data plane was started again.',

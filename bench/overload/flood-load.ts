@@ -2,6 +2,8 @@
  * The program that floods, run in the namespace that the flood comes from:
  *
  *     node flood-load.js '{"device": "wire0", "flood": "ack scan", "rate": 100000, "seconds": 5}'
+ *
+ * It prints the seconds it sent for.
  */
 import { Generator } from '../generator.ts';
 import { type Flood, floodTraffic } from './floods.ts';
@@ -20,5 +22,6 @@ const generator = new Generator({
   ...floodTraffic(flood),
   ...(rate === undefined ? {} : { perSecond: rate }),
 });
-generator.runFor(seconds);
+const took = generator.runFor(seconds);
 generator.close();
+process.stdout.write(`${JSON.stringify({ seconds: took })}\n`);

@@ -8,6 +8,8 @@ import { ALLOWED_PORT, DENIED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import type { Field } from '../traffic/live-program.ts';
 
 const IPV4_ID = 18;
+const IPV4_FLAGS = 20;
+const IPV4_TTL = 22;
 const SOURCE_LOW = 28;
 const SOURCE_PORT = 34;
 /** Upper half of the remote addresses, 203.0.0.0/16: far from the hosts of the bed. */
@@ -25,7 +27,10 @@ export const FLOODS = [
   'ack scan',
   'fragments, never completed',
 ] as const;
-export type Flood = (typeof FLOODS)[number];
+/** What a flood of fragments must not harm comes in the same stream, so that a loss is seen whichever it meets. */
+export const FRAGMENTS_BESIDE_WHOLE =
+  'fragments, never completed, every other one a whole datagram';
+export type Flood = (typeof FLOODS)[number] | typeof FRAGMENTS_BESIDE_WHOLE;
 
 const ip = { src: SOURCE, dst: LOCAL[4] };
 
@@ -45,7 +50,31 @@ const TEMPLATES: Readonly<Record<Flood, FrameSpec>> = {
     udp: { srcPort: 4000, dstPort: ALLOWED_PORT, checksum: 0, length: 2000 },
     payload: new Uint8Array(24),
   },
+  [FRAGMENTS_BESIDE_WHOLE]: {
+    ip,
+    udp: { srcPort: 4000, dstPort: ALLOWED_PORT, checksum: 0 },
+    payload: new Uint8Array(24),
+  },
 };
+
+const FLAG_MORE_FRAGMENTS = 0x2000;
+/** The bit of the scattered number that says which of the two a frame is: one that the address does not depend on. */
+const FRAGMENT_SHIFT = WORD_BITS - Math.log2(FLAG_MORE_FRAGMENTS);
+
+/** More fragments follow in every other frame, and its time to live is lower, so that the checksum stays right. */
+function fragmentFields(frame: Uint8Array): Field[] {
+  const ttl = new DataView(frame.buffer, frame.byteOffset).getUint16(IPV4_TTL);
+  const choice = {
+    bytes: 2,
+    mask: FLAG_MORE_FRAGMENTS,
+    shift: FRAGMENT_SHIFT,
+    isScattered: true,
+  } as const;
+  return [
+    { ...choice, at: IPV4_FLAGS, base: 0 },
+    { ...choice, at: IPV4_TTL, base: ttl, isNegative: true },
+  ];
+}
 
 /** The sources run through 65,536 addresses, scattered, and 32,768 ports. */
 export function floodTraffic(flood: Flood): Pick<GeneratorOptions, 'frame' | 'fields'> {
@@ -54,8 +83,9 @@ export function floodTraffic(flood: Flood): Pick<GeneratorOptions, 'frame' | 'fi
     { ...address, at: SOURCE_LOW, base: 0 },
     { ...address, at: IPV4_ID, base: WORD, isNegative: true },
   ];
-  const isPortFree = flood !== 'fragments, never completed';
-  if (isPortFree) {
+  const frame = buildFrame({ ...TEMPLATES[flood], padTo: 60 });
+  if (flood === FRAGMENTS_BESIDE_WHOLE) fields.push(...fragmentFields(frame));
+  else if (flood !== 'fragments, never completed') {
     fields.push({
       at: SOURCE_PORT,
       bytes: 2,
@@ -65,5 +95,5 @@ export function floodTraffic(flood: Flood): Pick<GeneratorOptions, 'frame' | 'fi
       isScattered: true,
     });
   }
-  return { frame: buildFrame({ ...TEMPLATES[flood], padTo: 60 }), fields };
+  return { frame, fields };
 }

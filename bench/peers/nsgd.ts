@@ -8,7 +8,7 @@ import type { WireStatus } from '../../daemon/status.ts';
 import { TestDaemon } from '../../test/helpers/daemon.ts';
 import { liveObstacle } from '../../test/helpers/live.ts';
 import { firstLineOf } from '../environment.ts';
-import { nsgdConfiguration } from '../rules/trial-policy.ts';
+import { nsgdConfiguration, type TrialRule } from '../rules/trial-policy.ts';
 import type {
   DeviceCounts,
   DevicePolicy,
@@ -34,15 +34,25 @@ export function nsgd(backend: 'af-xdp' | 'cap', isPolling = false): DeviceUnderT
     version: () => firstLineOf('git', 'describe', '--always', '--dirty'),
     obstacle: () => liveObstacle,
     start: (bed, policy) =>
-      start(bed, policy, { backend, ...(isPolling ? { busyPoll: BUSY_POLL_MICROSECONDS } : {}) }),
+      startNsgd(bed, policy, {
+        backend,
+        ...(isPolling ? { busyPoll: BUSY_POLL_MICROSECONDS } : {}),
+      }),
   };
 }
 
-async function start(
+/** nsgd as a device, which can also be asked what other devices do not tell. */
+export interface RunningNsgd extends RunningDevice {
+  readonly daemon: TestDaemon;
+  reload(rules: readonly TrialRule[]): Promise<void>;
+}
+
+/** Ready to forward when this returns. */
+export async function startNsgd(
   bed: TestBed,
-  { rules }: DevicePolicy,
+  { rules }: Pick<DevicePolicy, 'rules'>,
   options: { readonly backend: string; readonly busyPoll?: number },
-): Promise<RunningDevice> {
+): Promise<RunningNsgd> {
   mkdirSync(join(bed.lab.directory, 'run'), { recursive: true });
   const wires = [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, ...options }];
   const daemon = await TestDaemon.start(bed.lab, bed.device, (settings) =>
@@ -52,6 +62,7 @@ async function start(
   // nsgd switched it off. Without it, and without an XDP program there, a veth takes no redirected frames.
   if (options.backend === 'cap') bed.device.run('ethtool', '-K', OUTSIDE, 'gro', 'on');
   return {
+    daemon,
     counts: () => countsOf(daemon.wire()),
     countsLag: COUNTS_LAG_MS,
     async reload(others) {

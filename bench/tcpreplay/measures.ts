@@ -61,10 +61,34 @@ const SEARCH_MARGIN = 1.25;
 const PAUSE_MS = 100;
 const RELOAD_RATE = 50_000;
 const RELOAD_SECONDS = 60;
+/** In so long. */
 const RELOADS = 100;
 const RELOAD_RULES = 1000;
 /** The last reload is over before the load is. */
 const RELOAD_SPAN = 0.95;
+
+/** The policy changes 100 times a minute under a load that is well within reach. @param device that can reload */
+export async function measureReloads(
+  bed: TestBed,
+  device: RunningDevice,
+  traffic: Traffic,
+  seconds: number,
+): Promise<ReloadLoss> {
+  const trial = runTrial(bed, device, { load: tcpreplay, traffic, rate: RELOAD_RATE, seconds });
+  const start = performance.now();
+  const wanted = Math.ceil((RELOADS * seconds) / RELOAD_SECONDS);
+  let reloads = 0;
+  for (; reloads < wanted; reloads++) {
+    // Evenly spread, whatever one takes.
+    // oxlint-disable-next-line no-await-in-loop
+    await sleep(start + (reloads * seconds * 1000 * RELOAD_SPAN) / wanted - performance.now());
+    // Every other time one rule less: the policies differ.
+    // oxlint-disable-next-line no-await-in-loop
+    await device.reload?.(trialRules(RELOAD_RULES - (reloads % 2), traffic.family));
+  }
+  const took = (performance.now() - start) / 1000;
+  return { reloads, seconds: took, trial: await trial };
+}
 
 export class Measurer {
   readonly #bed: TestBed;
@@ -103,27 +127,9 @@ export class Measurer {
     }
     if (measures.includes('stream')) found.stream = await measureStream(this.#bed);
     if (measures.includes('reload') && this.#device.reload !== undefined) {
-      found.reload = await this.#reload(traffic);
+      found.reload = await measureReloads(this.#bed, this.#device, traffic, RELOAD_SECONDS);
     }
     return found;
-  }
-
-  /** The policy changes over and over under a load that is well within reach. */
-  async #reload(traffic: Traffic): Promise<ReloadLoss> {
-    const { load, rate, seconds } = { load: tcpreplay, rate: RELOAD_RATE, seconds: RELOAD_SECONDS };
-    const trial = runTrial(this.#bed, this.#device, { load, traffic, rate, seconds });
-    const start = performance.now();
-    let reloads = 0;
-    for (; reloads < RELOADS; reloads++) {
-      // Evenly spread, whatever one takes.
-      // oxlint-disable-next-line no-await-in-loop
-      await sleep(start + (reloads * seconds * 1000 * RELOAD_SPAN) / RELOADS - performance.now());
-      // Every other time one rule less: the policies differ.
-      // oxlint-disable-next-line no-await-in-loop
-      await this.#device.reload?.(trialRules(RELOAD_RULES - (reloads % 2), traffic.family));
-    }
-    const took = (performance.now() - start) / 1000;
-    return { reloads, seconds: took, trial: await trial };
   }
 
   async #trial(traffic: Traffic, rate: number | undefined, load = liveFrames): Promise<Trial> {

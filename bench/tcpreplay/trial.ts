@@ -45,7 +45,8 @@ const SETTLE_STEP_MS = 50;
 /** What is still under way after this is lost. */
 const SETTLE_STEPS = 20;
 
-let nextFlow = 0;
+/** New flows are none of those that a bed established, which begin at 0. */
+let nextFlow = 1 << 20;
 
 export async function runTrial(
   bed: TestBed,

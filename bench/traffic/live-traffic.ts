@@ -27,7 +27,7 @@ const HASH_BITS = 32;
 const NEW_FLOW_BITS = 24;
 
 /**
- * @param flows of the traffic: a power of two, at least 256
+ * @param flows of the traffic: 1, or a power of two of at least 256
  * @param firstFlow of new flows
  */
 export function liveTraffic(
@@ -62,6 +62,7 @@ function lengthVariant(frame: Uint8Array, { size, family }: Traffic): LengthVari
 function flowFields({ kind, family, flows }: Traffic, firstFlow: number): Field[] {
   const { sourceLow, ports } = PLACES[family];
   const isNew = kind === 'new';
+  if (!isNew && flows === 1) return [];
   const bits = isNew ? NEW_FLOW_BITS : Math.log2(flows);
   if (!Number.isInteger(bits) || bits < FLOW_PORT_BITS) {
     throw new RangeError(`${flows} flows are no power of two of at least ${PORT_MASK + 1}`);

@@ -26,6 +26,7 @@ const Word = Object.freeze({
   ProcessId: 20,
   Phase: 21,
   LooseUntilSeconds: 22,
+  LongestCollectionMicroseconds: 23,
 } as const);
 
 /** What the data plane is doing. */
@@ -153,6 +154,14 @@ export class ControlPage {
   }
   set looseUntilSeconds(seconds: number) {
     this.#store(Word.LooseUntilSeconds, seconds);
+  }
+
+  /** The longest pause of the garbage collector in the data plane that runs. */
+  get longestCollectionMicroseconds(): number {
+    return this.#load(Word.LongestCollectionMicroseconds);
+  }
+  set longestCollectionMicroseconds(microseconds: number) {
+    this.#store(Word.LongestCollectionMicroseconds, microseconds);
   }
 
   #load(word: number): number {

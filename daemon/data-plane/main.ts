@@ -7,6 +7,8 @@ import '../no-inspector.ts';
 // oxlint-disable-next-line import/no-unassigned-import -- likewise
 import './compiler-limits.ts';
 
+import { PerformanceObserver } from 'node:perf_hooks';
+
 import { Counters } from '../../src/engine/counters.ts';
 import { FlowEvents } from '../../src/engine/flow-events.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
@@ -126,6 +128,7 @@ function run(start: StartMessage): void {
   // All that needs a capability is open. Whoever takes over this process through a packet finds none.
   loadLibc().dropCapabilities();
   dataPlane.run(wire);
+  watchCollector(page);
   tick();
   tellParent({
     type: 'running',
@@ -148,6 +151,19 @@ function keepToProcessor(processor: number): void {
       { cause: error },
     );
   }
+}
+
+/** Packets wait while the garbage collector works. Told a moment later, from the event loop: it costs the packets nothing. */
+function watchCollector(page: ControlPage): void {
+  page.longestCollectionMicroseconds = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) {
+      const microseconds = Math.ceil(duration * 1000);
+      if (microseconds > page.longestCollectionMicroseconds) {
+        page.longestCollectionMicroseconds = microseconds;
+      }
+    }
+  }).observe({ entryTypes: ['gc'] });
 }
 
 function messageOf(error: unknown): string {

@@ -38,9 +38,11 @@ describe('the control page', () => {
     one.setLinkRunning(1, true);
     other.beat();
     other.looseUntilSeconds = 30;
+    other.longestCollectionMicroseconds = 700;
     expect(other).toMatchObject({ wantedGeneration: 7, isStopRequested: true, restarts: 0 });
     expect([other.isLinkRunning(0), other.isLinkRunning(1)]).toEqual([false, true]);
     expect([one.heartbeat, one.looseUntilSeconds]).toEqual([1, 30]);
+    expect(one.longestCollectionMicroseconds).toBe(700);
   });
 
   test('the heartbeat wraps and never stops changing', () => {
