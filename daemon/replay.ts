@@ -74,7 +74,7 @@ export class Replay {
       {
         image: PolicyImage.attach(this.compiled.buffer),
         flows: this.flows,
-        fragments: new FragmentTable(),
+        fragments: new FragmentTable(randomSeeds()),
         counters: this.counters,
         // Nobody reads them: what a replay shows it takes from the table and the counters.
         events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),

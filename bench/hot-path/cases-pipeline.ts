@@ -46,7 +46,7 @@ function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: A
     {
       image: PolicyImage.attach(buffer),
       flows,
-      fragments: new FragmentTable(),
+      fragments: new FragmentTable(SEEDS),
       counters: new Counters(new ArrayBuffer(Counters.bytes)),
       events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
     },

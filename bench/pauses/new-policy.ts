@@ -77,7 +77,7 @@ export function changePolicies(folder: string): LongestTicks {
     {
       image: policy.image,
       flows,
-      fragments: new FragmentTable(),
+      fragments: new FragmentTable([1, 2]),
       counters,
       events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
     },

@@ -16,6 +16,7 @@ import { finish } from '../../src/engine/steps.ts';
 import { FragmentTable } from '../../src/flowtable/fragments.ts';
 import type { Recovery } from '../../src/flowtable/recover.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
+import { randomSeeds } from '../seeds.ts';
 import { loadLibc, SystemCallError } from '../native/libc.ts';
 import { readNetworkDevice } from '../native/network-device.ts';
 import { Segment } from '../native/segment.ts';
@@ -92,9 +93,10 @@ function run(start: StartMessage): void {
   const now = Math.floor(clock() / 1000);
   const { table, recovery } = attachFlows(paths.flows, now);
   const policy = loadWantedPolicy(page, paths);
+  const fragments = new FragmentTable(randomSeeds());
   const pipeline = new Pipeline(
     { maxFrameLength: maxFrameLength(start) },
-    { image: policy.image, flows: table, fragments: new FragmentTable(), counters, events },
+    { image: policy.image, flows: table, fragments, counters, events },
   );
   if (page.looseUntilSeconds === 0) page.looseUntilSeconds = now + start.pickUpSeconds;
   pipeline.pickUpUntil(page.looseUntilSeconds * 1000);

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { IpProtocol, Packet, TcpFlag } from '../../src/capture/packet.ts';
+import { FragmentTable, MAX_DATAGRAMS } from '../../src/flowtable/fragments.ts';
 import { FlowKey, flowKey, quotedFlowKey } from '../../src/flowtable/key.ts';
 import {
   type FlowIndex,
@@ -176,6 +177,24 @@ describe('bytes per call', () => {
       if (flow !== NO_FLOW && isQuotePlausible(table, flow, packet, 0)) found++;
     });
     expect(found).toBeGreaterThan(10_000);
+    expect(bytes).toBeLessThan(LIMIT);
+  });
+
+  test('fragments: the first, another, the last, and more datagrams than are remembered', () => {
+    const table = new FragmentTable([17, 4711]);
+    Object.assign(packet, { ipVersion: 4, protocol: IpProtocol.Udp, fragmentLength: 8 });
+    const bytes = bytesOf((index) => {
+      packet.fragmentId = index & 0xffff;
+      packet.fragmentOffset = 0;
+      packet.hasMoreFragments = true;
+      if (table.isNew(packet, 0, LATE)) table.note(packet, 0, 1, LATE);
+      packet.fragmentOffset = 8;
+      // Every other datagram is never completed.
+      packet.hasMoreFragments = (index & 1) === 0;
+      table.later(packet, 0, LATE);
+    });
+    // The last one was complete, or not.
+    expect(table.size).toBeGreaterThan(MAX_DATAGRAMS - 2);
     expect(bytes).toBeLessThan(LIMIT);
   });
 });

@@ -46,7 +46,7 @@ function fragment(next: number, offset: number, more: number, data: number[]): U
 test('a later fragment over the TCP header behind destination options', () => {
   const options = [6, 7, 1, 60, ...Array<number>(60).fill(0)]; // 64 bytes, PadN
   const tcp = [0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4];
-  const table = new FragmentTable();
+  const table = new FragmentTable([3, 4]);
   const first = decodeFrame(fragment(60, 0, 1, [...options, ...tcp]));
   expect([first.name, first.packet.dstPort, first.packet.l4Length]).toEqual(['ip', 80, 24]);
   expect(table.isNew(first.packet, 0, 1)).toBe(true);
@@ -59,7 +59,7 @@ test('a later fragment over the TCP header behind destination options', () => {
 test('a whole datagram with destination options is complete', () => {
   const options = [17, 0, 1, 4, 0, 0, 0, 0];
   const udp = [0x30, 0x39, 0, 53, 0, 24, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-  const table = new FragmentTable();
+  const table = new FragmentTable([3, 4]);
   const first = decodeFrame(fragment(60, 0, 1, [...options, ...udp]));
   table.note(first.packet, 0, 1, 1);
   const last = decodeFrame(fragment(60, 24, 0, [1, 2, 3, 4, 5, 6, 7, 8]));

@@ -40,7 +40,7 @@ function piece(start: number, end: number, more: boolean): Packet {
 
 /** Sends pieces as the pipeline does; a first that is not new is `Overlap`. */
 class Rig {
-  readonly table = new FragmentTable();
+  readonly table = new FragmentTable([3, 4]);
   now = 100;
 
   send(packet: Packet, direction = 0, access = 1): string {

@@ -109,7 +109,7 @@ const START_SECONDS = 1000;
 export class PipelineRig {
   readonly counters = new Counters(new ArrayBuffer(Counters.bytes));
   readonly flows: FlowTable;
-  readonly fragments = new FragmentTable();
+  readonly fragments = new FragmentTable([3, 4]);
   readonly events: FlowEventReader;
   readonly pipeline: Pipeline;
   readonly registry = new PolicyRegistry();
