@@ -50,6 +50,8 @@ const headerSchema = z.object({
   /** Milliseconds since the epoch, and seconds of CLOCK_MONOTONIC, when it was saved. */
   wallClock: z.number().nonnegative(),
   seconds: z.int().nonnegative(),
+  /** Of the machine's start at that time; absent where it was not known. */
+  bootId: z.string().optional(),
   /** Names of rules by counter slot. */
   rules: z.array(z.string()),
 });
@@ -86,12 +88,27 @@ export interface Clocks {
   readonly wall: () => number;
   /** Seconds of CLOCK_MONOTONIC. */
   readonly monotonic: () => number;
+  /** What tells one start of the machine from another; undefined where that is not known. */
+  readonly bootId: () => string | undefined;
 }
 
 export const machineClocks: Clocks = {
   wall: () => Date.now(),
   monotonic: () => process.hrtime()[0],
+  bootId: readBootId,
 };
+
+/** The unit tells it, because it hides all of /proc but processes from the service. */
+function readBootId(): string | undefined {
+  const told = process.env['NSGD_BOOT_ID'];
+  if (told !== undefined) return told;
+  try {
+    // As systemd writes it.
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
+  } catch {
+    return undefined;
+  }
+}
 
 export function savedFlowsPath(stateDirectory: string, wire: string): string {
   return join(stateDirectory, `flows.${wire}`);
@@ -112,6 +129,7 @@ export function saveFlows(
   const header: SavedHeader = {
     wallClock: clocks.wall(),
     seconds: clocks.monotonic(),
+    bootId: clocks.bootId(),
     rules: [...ruleNames],
   };
   const text = Buffer.from(JSON.stringify(header), 'utf8');
@@ -226,10 +244,14 @@ function parseHeader(bytes: Buffer, path: string): SavedHeader {
 }
 
 /**
- * Whole seconds since a file was saved: the greater of what the two clocks say. The monotonic one is right while the
- * machine runs on and starts anew with it; the other may be set back. A wrong answer is then too long: flows are lost.
+ * Whole seconds since a file was saved. The monotonic clock is right while the machine runs on, wherever the other is set
+ * meanwhile. Where the machine may have started anew, and that clock with it, the greater of what the two say: a wrong answer
+ * is then too long, and flows are lost.
  */
-function elapsedSince({ wallClock, seconds }: SavedHeader, clocks: Clocks): number {
+function elapsedSince(header: SavedHeader, clocks: Clocks): number {
+  const { wallClock, seconds, bootId } = header;
+  const isSameBoot = bootId !== undefined && bootId === clocks.bootId();
+  if (isSameBoot) return Math.max(0, clocks.monotonic() - seconds);
   const byWall = Math.ceil((clocks.wall() - wallClock) / 1000);
   return Math.max(0, clocks.monotonic() - seconds, byWall);
 }

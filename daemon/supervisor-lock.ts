@@ -23,7 +23,7 @@ const GROUP_AND_OTHER_WRITE = 0o022;
 
 /** A folder that cannot be used; the message says what to change. */
 export class RuntimeDirectoryError extends Error {
-  readonly code: 'RUNTIME_DIRECTORY_UNFIT' | 'RUNTIME_DIRECTORY_IN_USE';
+  readonly code: 'RUNTIME_DIRECTORY_UNFIT' | 'RUNTIME_DIRECTORY_IN_USE' | 'RUNTIME_DIRECTORY_FULL';
 
   constructor(code: RuntimeDirectoryError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -15,7 +15,13 @@ import {
   type SegmentPaths,
   segmentPaths,
 } from './data-plane/segment-paths.ts';
+import { SystemCallError } from './native/libc.ts';
 import { Segment } from './native/segment.ts';
+import { RuntimeDirectoryError } from './supervisor-lock.ts';
+
+/** A full file system, a quota, a limit of the process. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'ENOMEM']);
+const MEBIBYTE = 1024 * 1024;
 
 const POLL_MILLISECONDS = 5;
 export const DEFAULT_PUBLISH_TIMEOUT_MILLISECONDS = 5_000;
@@ -76,7 +82,7 @@ export class WireSegments {
 /**
  * Makes the segments of a wire, empty, in place of those an earlier run left behind. Only the record of offloads to be
  * restored stays. The caller holds the runtime directory's lock, so no other process uses them.
- * @throws SystemCallError (ENOSPC, ENOMEM) where memory does not suffice; the message says how much was asked for
+ * @throws RuntimeDirectoryError where memory does not suffice, SystemCallError
  */
 export function createWireSegments(
   runtimeDirectory: string,
@@ -90,6 +96,26 @@ export function createWireSegments(
     const path = join(paths.directory, name);
     if (path !== paths.savedOffloads) rmSync(path, { recursive: true, force: true });
   }
+  try {
+    return fillDirectory(paths, options);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || !NO_ROOM.has(error.code)) throw error;
+    const mebibytes = Math.ceil(bytesOf(options.maxFlows) / MEBIBYTE);
+    throw new RuntimeDirectoryError(
+      'RUNTIME_DIRECTORY_FULL',
+      `${runtimeDirectory} has no room for wire ${wire}, which takes ${mebibytes} MiB with ` +
+        `${options.maxFlows} flows: make its file system larger, or flowTable.maxFlows smaller (${error.message})`,
+      { cause: error },
+    );
+  }
+}
+
+/** Of the segments of a wire, without its policy. */
+function bytesOf(maxFlows: number): number {
+  return ControlPage.bytes + Counters.bytes + FlowTable.bytesFor(maxFlows) + FlowEvents.bytes;
+}
+
+function fillDirectory(paths: SegmentPaths, options: FlowTableOptions): WireSegments {
   const page = ControlPage.create(Segment.create(paths.control, ControlPage.bytes).buffer);
   const counters = new Counters(Segment.create(paths.counters, Counters.bytes).buffer);
   const flows = Segment.create(paths.flows, FlowTable.bytesFor(options.maxFlows));

@@ -43,9 +43,10 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const at = (wall: number, monotonic: number): Clocks => ({
+const at = (wall: number, monotonic: number, bootId?: string): Clocks => ({
   wall: () => wall,
   monotonic: () => monotonic,
+  bootId: () => bootId,
 });
 function table(flows = 10) {
   const made = newTable({ maxFlows: 16 });
@@ -78,6 +79,16 @@ describe('the file of a clean stop', () => {
     ['the wall clock set back and the machine started anew', at(0, 3), 0],
   ])('time that went by: %s', (_, clocks, elapsed) => {
     saveFlows(path, table(), RULES, at(1_000_000, 100));
+    expect(readSavedFlows(path, clocks)?.elapsed).toBe(elapsed);
+  });
+
+  test.each<[string, Clocks, number]>([
+    ['the wall clock set forward a day', at(1_000_000 + 86_400_000, 103, 'one'), 3],
+    ['the wall clock set back a day', at(1_000_000 - 86_400_000, 103, 'one'), 3],
+    ['another start of the machine', at(2_800_000, 103, 'two'), 1800],
+    ['a start that is not known', at(2_800_000, 103), 1800],
+  ])('time that went by since the machine started: %s', (_, clocks, elapsed) => {
+    saveFlows(path, table(), RULES, at(1_000_000, 100, 'one'));
     expect(readSavedFlows(path, clocks)?.elapsed).toBe(elapsed);
   });
 

@@ -230,12 +230,9 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=0750', 'nsgd-test', directory]);
     expect(await rig.daemon.process.stop()).toBe('exit 0');
     try {
-      rig.daemon = await TestDaemon.start(
-        rig.lab,
-        rig.network.filter,
-        rig.configuration(),
+      rig.daemon = await TestDaemon.start(rig.lab, rig.network.filter, rig.configuration(), {
         directory,
-      );
+      });
       writeFileSync(join(directory, 'fill'), '');
       execFileSync('sh', [
         '-c',

@@ -5,7 +5,8 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callControl } from '../../daemon/control/client.ts';
-import { TestDaemon } from '../helpers/daemon.ts';
+import type { DaemonStatus } from '../../daemon/status.ts';
+import { type StartOptions, TestDaemon } from '../helpers/daemon.ts';
 import { rule } from '../helpers/four-vms.ts';
 import { Lab } from '../helpers/lab.ts';
 import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
@@ -18,29 +19,39 @@ const DENIED = 53;
 
 /** Rounds of a fault that is repeated; a hundred for `make faults`. */
 export const ROUNDS = Number(process.env['NSGD_FAULT_ROUNDS'] ?? 3);
+/** `make faults`: also what takes long. */
+export const IS_LONG = ROUNDS >= 10;
+
+export interface RigOptions extends StartOptions {
+  /** In the configuration, in place of the usual ones. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
 
 export class FaultRig {
-  readonly lab = new Lab();
+  readonly lab: Lab;
   readonly network: Network;
   readonly stateDirectory: string;
   daemon: TestDaemon;
+  readonly #options: RigOptions;
   #session = 0;
 
-  private constructor(network: Network, lab: Lab, daemon: TestDaemon) {
+  private constructor(network: Network, lab: Lab, daemon: TestDaemon, options: RigOptions) {
     this.network = network;
     this.lab = lab;
     this.daemon = daemon;
     this.stateDirectory = join(lab.directory, 'state');
+    this.#options = options;
   }
 
-  static async build(): Promise<FaultRig> {
+  static async build(options: RigOptions = {}): Promise<FaultRig> {
     const lab = new Lab();
     const network = buildNetwork(lab, {
       machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
     });
     mkdirSync(join(lab.directory, 'state'), { mode: 0o700 });
-    const daemon = await TestDaemon.start(lab, network.filter, configurationIn(lab));
-    const rig = new FaultRig(network, lab, daemon);
+    const configuration = configurationIn(lab, 0, options.settings);
+    const daemon = await TestDaemon.start(lab, network.filter, configuration, options);
+    const rig = new FaultRig(network, lab, daemon, options);
     await rig.vm.call('serveTcp', { port: ECHO });
     await rig.vm.call('serveUdp', { port: DENIED });
     await rig.openSession();
@@ -56,7 +67,7 @@ export class FaultRig {
 
   /** The configuration, with another rule in it for every number: what reloads go to and fro between. */
   configuration(variant = 0): (settings: Readonly<Record<string, unknown>>) => string {
-    return configurationIn(this.lab, variant);
+    return configurationIn(this.lab, variant, this.#options.settings);
   }
 
   async openSession(): Promise<void> {
@@ -82,8 +93,9 @@ export class FaultRig {
   }
 
   /** Starts the daemon again, as the service manager would. */
-  async restart(): Promise<void> {
-    this.daemon = await TestDaemon.start(this.lab, this.network.filter, this.configuration());
+  async restart(options: StartOptions = this.#options): Promise<void> {
+    const { filter } = this.network;
+    this.daemon = await TestDaemon.start(this.lab, filter, this.configuration(), options);
   }
 
   /**
@@ -128,6 +140,29 @@ export class FaultRig {
     );
   }
 
+  /**
+   * Waits until another data plane than this filters.
+   * @param processId of one that was killed: the daemon may not know yet, and call the wire ready
+   * @returns milliseconds it took
+   */
+  async untilReplaced(processId: number, timeoutMs: number): Promise<number> {
+    const start = performance.now();
+    await waitFor(
+      'another data plane to filter',
+      async () => {
+        const { body } = await callControl(this.daemon.socket, {
+          method: 'GET',
+          target: '/v1/status',
+        });
+        const [wire] = (JSON.parse(body) as { status: DaemonStatus }).status.wires;
+        const isOther = wire?.isReady === true && wire.processId !== processId;
+        return isOther && wire.activeGeneration > 0 ? true : undefined;
+      },
+      timeoutMs,
+    );
+    return performance.now() - start;
+  }
+
   /** Waits for a line of the daemon's log. */
   async logged(line: RegExp): Promise<void> {
     await waitFor(`the log to have ${line.source}`, () =>
@@ -143,6 +178,7 @@ export class FaultRig {
 function configurationIn(
   lab: Lab,
   variant = 0,
+  own: Readonly<Record<string, unknown>> = {},
 ): (settings: Readonly<Record<string, unknown>>) => string {
   const allow = { direction: 'Inbound', access: 'Allow', protocol: 'Tcp' } as const;
   return (settings) =>
@@ -168,6 +204,7 @@ function configurationIn(
       wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
       flowTable: { maxFlows: 65_536 },
       stateDirectory: join(lab.directory, 'state'),
+      ...own,
       ...settings,
     });
 }
@@ -184,11 +221,11 @@ export function isRunning(pid: number): boolean {
 }
 
 /** A figure for docs/RELIABILITY.md, on standard output. */
-export function report(fault: string, times: readonly number[]): void {
+export function report(fault: string, times: readonly number[], what = 'ready again after'): void {
   const sorted = times.toSorted((a, b) => a - b);
   const figure = (at: number): string => `${Math.round(sorted[at] ?? 0)} ms`;
   const middle = figure(Math.floor(sorted.length / 2));
   console.info(
-    `faults: ${fault}: ${times.length} times, ready again after ${middle}, at most ${figure(sorted.length - 1)}`,
+    `faults: ${fault}: ${times.length} times, ${what} ${middle}, at most ${figure(sorted.length - 1)}`,
   );
 }

@@ -24,7 +24,7 @@ const MAX_FLOWS = 32;
 const NOW = 2000;
 const PROGRESS = 200;
 const DIGEST_BYTES = 32;
-const CLOCKS = { wall: () => 1_800_000_000_000, monotonic: () => NOW };
+const CLOCKS = { wall: () => 1_800_000_000_000, monotonic: () => NOW, bootId: () => undefined };
 
 /** What kind of bytes an input holds: its first byte. */
 const KINDS = ['flows', 'image', 'page', 'saved'] as const;

@@ -29,6 +29,13 @@ export function nsgd(args: readonly string[], input = ''): CommandResult {
   return { status, stdout, stderr };
 }
 
+export interface StartOptions {
+  /** Its runtime directory; by default one in the lab's folder. */
+  readonly directory?: string;
+  /** A program, with its arguments, that becomes the daemon: it is given the daemon's command line behind its own. */
+  readonly wrapper?: readonly string[];
+}
+
 export class TestDaemon {
   readonly configurationFile: string;
   readonly socket: string;
@@ -39,7 +46,7 @@ export class TestDaemon {
     lab: Lab,
     namespace: NetworkNamespace,
     configuration: ConfigurationText,
-    directory: string,
+    { directory = join(lab.directory, 'run'), wrapper = [] }: StartOptions,
   ) {
     mkdirSync(directory, { recursive: true, mode: 0o750 });
     this.socket = join(directory, 'control.sock');
@@ -49,22 +56,21 @@ export class TestDaemon {
       this.configurationFile,
       configuration({ runtimeDirectory: directory, control: { socket: this.socket } }),
     );
-    const command = [nsgdProgram, 'run', '--config', this.configurationFile] as const;
-    this.process = lab.spawn(namespace, 'nsgd', command);
+    const command = [nsgdProgram, 'run', '--config', this.configurationFile];
+    this.process = lab.spawn(namespace, 'nsgd', [...wrapper, ...command]);
   }
 
   /**
    * Starts it and waits until it is ready.
-   * @param directory its runtime directory; one in the lab's folder
    * @throws Error with what it printed when it does not become so
    */
   static async start(
     lab: Lab,
     namespace: NetworkNamespace,
     configuration: ConfigurationText,
-    directory = join(lab.directory, 'run'),
+    options: StartOptions = {},
   ): Promise<TestDaemon> {
-    const daemon = new TestDaemon(lab, namespace, configuration, directory);
+    const daemon = new TestDaemon(lab, namespace, configuration, options);
     await daemon.untilReady();
     return daemon;
   }

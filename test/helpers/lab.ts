@@ -127,11 +127,7 @@ export class Lab {
   }
 
   /** Starts a program in a namespace. It is killed at the end if it still runs. */
-  spawn(
-    namespace: NetworkNamespace,
-    name: string,
-    command: readonly [string, ...string[]],
-  ): LabProcess {
+  spawn(namespace: NetworkNamespace, name: string, command: readonly string[]): LabProcess {
     // `ip netns exec` becomes the program, so the child's number is the program's.
     const child = spawn('ip', ['netns', 'exec', namespace.name, ...command], { stdio: 'pipe' });
     const started = new LabProcess(name, child);
