@@ -72,8 +72,14 @@ bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wr
 fuzz: build ## mutated frames, capture files, configurations, requests, segments (FUZZ="frames --cases 1000000 --seed 7", "--seconds 3600")
 	@node dist/test/fuzz/main.js $(FUZZ)
 
+coverage: build ## lines and branches of the decoder that the tests of frames and the fuzzer take: 95 % at least
+	@npx vitest run --coverage test/capture/decode test/capture/wire test/fuzz
+
 hostile: build ## the catalogue of hostile traffic: row, reference, expected, seen (root; HOSTILE="--json", "--offline")
 	@node dist/test/hostile/main.js $(HOSTILE)
+
+captures: build ## every capture of ../shared/data/pcaps through live wires with tcpreplay, every frame accounted for (root; 3 minutes)
+	@NSGD_CAPTURES=all npx vitest run test/hostile/captures.test.ts
 
 .PHONY: bench-scrape
 bench-scrape: build ## how long /metrics takes while packets take all there is (root; BENCH="--seconds 20")
