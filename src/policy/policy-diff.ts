@@ -114,7 +114,8 @@ function decisionOf(chains: Chains, decision: number): Decision {
 }
 
 /** Regions of the two families that agree in everything but addresses, as one. */
-function joinFamilies(changes: readonly Change[]): Change[] {
+function joinFamilies(changes: readonly Change[]): readonly Change[] {
+  if (changes.every(isIpv4) || !changes.some(isIpv4)) return changes;
   const joined: Change[] = [];
   const waiting = new Map<string, number[]>();
   for (const change of changes) {
@@ -139,7 +140,7 @@ function changesOf(
   policies: readonly [Policy, Policy],
   group: readonly NicPair[],
   direction: 0 | 1,
-): Change[][] {
+): (readonly Change[])[] {
   const [first] = group;
   if (first === undefined) return [];
   const locals = group.map((pair) => pair.local[direction]);

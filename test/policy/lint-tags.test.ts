@@ -166,7 +166,7 @@ function randomRules(random: Random, count: number): Rule[] {
 test('on random policies each witness is confirmed, and none is missing', () => {
   const random = new Random();
   const seen = { allowed: 0, denied: 0, nothing: 0 };
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 30; round++) {
     const text = policyOf(randomRules(random, 4), randomRules(random, 4));
     const [old, current] = [randomTags(random), randomTags(random)];
     const at = `seed ${random.seed}, round ${round}`;

@@ -56,23 +56,32 @@ export class Chains {
   }
 }
 
-/** What can still come of a chain. */
-export interface Outlook {
-  canAllow: boolean;
-  canDeny: boolean;
-}
-
-/** The rules of one list up to the first that takes everything; what else is known of it. */
-interface ListState {
-  readonly rules: readonly number[];
-  readonly isClosed: boolean;
-  readonly hasAllow: boolean;
-  readonly hasDeny: boolean;
+/** What is left of two chains. */
+export interface Settled {
+  /** How many rules are left: first those of the one chain, up to `middle`, then those of the other. */
+  length: number;
+  middle: number;
+  /** True when a packet may be allowed by one and denied by the other. */
+  canDiffer: boolean;
 }
 
 export class Settler {
   readonly #chains: Chains;
   readonly #space: Space;
+  /** The arguments of the call, and how far it has come in each list. */
+  #given: Int32Array = new Int32Array();
+  #count = 0;
+  #into: Int32Array = new Int32Array();
+  #from = 0;
+  #to = 0;
+  /** Of the list that was looked at last, up to the first rule that takes everything. */
+  #isClosed = false;
+  #hasAllow = false;
+  #hasDeny = false;
+  /** Of the chain that was looked at last. */
+  #canAllow = false;
+  #canDeny = false;
+  readonly #settled: Settled = { length: 0, middle: 0, canDiffer: false };
 
   constructor(chains: Chains, space: Space) {
     this.#chains = chains;
@@ -80,43 +89,64 @@ export class Settler {
   }
 
   /**
-   * Adds to `into` the rules of one chain that can still decide about packets that are undecided from `level` on.
-   * @param rules ascending; of every chain
+   * Writes to `into` the rules of both chains that can still decide about packets that are undecided from `level` on.
+   * @param given numbers of rules, ascending; the first `count` of them
+   * @returns overwritten by every call
    */
-  settle(chain: number, rules: readonly number[], level: number, into: number[]): Outlook {
-    const slot = chain * STEPS;
+  settle(level: number, given: Int32Array, count: number, into: Int32Array): Settled {
+    const settled = this.#settled;
+    this.#given = given;
+    this.#count = count;
+    this.#into = into;
+    this.#from = 0;
+    this.#to = 0;
+    this.#chain(0, level);
+    const [canAllow, canDeny] = [this.#canAllow, this.#canDeny];
+    settled.middle = this.#to;
+    this.#chain(STEPS, level);
+    settled.length = this.#to;
+    settled.canDiffer = (canAllow && this.#canDeny) || (canDeny && this.#canAllow);
+    return settled;
+  }
+
+  #chain(slot: number, level: number): void {
     const { hasList } = this.#chains;
-    const platform = this.#list(slot, rules, level, into);
-    const outlook = { canAllow: platform.hasAllow, canDeny: platform.hasDeny };
-    if (platform.isClosed) return outlook;
+    this.#list(slot, level);
+    this.#canAllow = this.#hasAllow;
+    this.#canDeny = this.#hasDeny;
+    if (this.#isClosed) return;
     let canAllStagesAllow = true;
     for (let step = 1; step < STEPS; step++) {
       if (hasList[slot + step] !== true) continue;
-      const stage = this.#list(slot + step, rules, level, into);
-      if (stage.hasDeny || !stage.isClosed) outlook.canDeny = true;
-      if (!stage.hasAllow) canAllStagesAllow = false;
+      const start = this.#to;
+      this.#list(slot + step, level);
+      if (this.#hasDeny || !this.#isClosed) this.#canDeny = true;
+      if (!this.#hasAllow) canAllStagesAllow = false;
       // Everything that comes so far is denied by one rule: the next stage is not asked.
-      if (stage.isClosed && stage.rules.length === 1 && stage.hasDeny) break;
+      if (this.#isClosed && this.#to - start === 1 && this.#hasDeny) break;
     }
-    if (canAllStagesAllow) outlook.canAllow = true;
-    return outlook;
+    if (canAllStagesAllow) this.#canAllow = true;
   }
 
-  #list(slot: number, rules: readonly number[], level: number, into: number[]): ListState {
+  #list(slot: number, level: number): void {
     const { slotOf, rules: all } = this.#chains;
     const { fullFrom } = this.#space;
-    const from = into.length;
-    let [isClosed, hasAllow, hasDeny] = [false, false, false];
-    for (const rule of rules) {
+    const [given, count, into] = [this.#given, this.#count, this.#into];
+    this.#isClosed = false;
+    this.#hasAllow = false;
+    this.#hasDeny = false;
+    for (; this.#from < count; this.#from++) {
+      const rule = given[this.#from] ?? 0;
       const at = slotOf[rule] ?? 0;
       if (at < slot) continue;
-      if (at > slot) break;
-      into.push(rule);
-      if (all[rule]?.access === Access.Allow) hasAllow = true;
-      else hasDeny = true;
-      isClosed = (fullFrom[rule] ?? Number.MAX_SAFE_INTEGER) <= level;
-      if (isClosed) break;
+      if (at > slot) return;
+      into[this.#to++] = rule;
+      if (all[rule]?.access === Access.Allow) this.#hasAllow = true;
+      else this.#hasDeny = true;
+      if ((fullFrom[rule] ?? Number.MAX_SAFE_INTEGER) <= level) {
+        this.#isClosed = true;
+        return;
+      }
     }
-    return { rules: into.slice(from), isClosed, hasAllow, hasDeny };
   }
 }

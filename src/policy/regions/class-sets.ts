@@ -1,35 +1,26 @@
 /**
  * ClassSets: sets of class numbers of one level, each kept once, so that equal sets have equal numbers.
  */
-
-const CHUNK = 4096;
-
-/** A string that only equal lists share. Numbers from 0 to 2^32 - 1. */
-export function listKey(numbers: ArrayLike<number>): string {
-  let key = '';
-  for (let at = 0; at < numbers.length; at += CHUNK) {
-    const halves: number[] = [];
-    for (let i = at; i < Math.min(numbers.length, at + CHUNK); i++) {
-      const number = numbers[i] ?? 0;
-      halves.push(number & 0xffff, number >>> 16);
-    }
-    key += String.fromCharCode(...halves);
-  }
-  return key;
-}
+import { ListNumbers } from './list-numbers.ts';
 
 export class ClassSets {
   readonly #sets: Int32Array[] = [];
-  readonly #byKey = new Map<string, number>();
-  readonly #unions = new Map<string, number>();
+  readonly #numbers = new ListNumbers();
+  readonly #unionLists = new ListNumbers();
+  /** Per list of `unionLists` the set that it gives. */
+  readonly #unions: number[] = [];
+  /** Per class, 1 while it is in the union that is being made. */
+  readonly #marks: Uint8Array;
+
+  /** @param size how many classes the level has */
+  constructor(size: number) {
+    this.#marks = new Uint8Array(size);
+  }
 
   /** @param classes ascending */
   numberOf(classes: Int32Array): number {
-    const key = listKey(classes);
-    const known = this.#byKey.get(key);
-    if (known !== undefined) return known;
-    const number = this.#sets.push(classes) - 1;
-    this.#byKey.set(key, number);
+    const number = this.#numbers.numberOf(classes);
+    if (number === this.#sets.length) this.#sets.push(classes.slice());
     return number;
   }
 
@@ -39,17 +30,27 @@ export class ClassSets {
     return classes;
   }
 
-  union(sets: Iterable<number>): number {
-    const distinct = [...new Set(sets)].toSorted((a, b) => a - b);
-    const [only] = distinct;
-    if (only !== undefined && distinct.length === 1) return only;
-    const key = listKey(distinct);
-    const known = this.#unions.get(key);
+  union(sets: readonly number[]): number {
+    const [first] = sets;
+    if (first !== undefined && sets.every((set) => set === first)) return first;
+    const list = this.#unionLists.numberOf(Int32Array.from(sets).toSorted());
+    const known = this.#unions[list];
     if (known !== undefined) return known;
-    const classes = new Set<number>();
-    for (const set of distinct) for (const number of this.classesOf(set)) classes.add(number);
-    const number = this.numberOf(Int32Array.from(classes).toSorted());
-    this.#unions.set(key, number);
+    const marks = this.#marks;
+    let count = 0;
+    for (const set of sets) {
+      for (const number of this.classesOf(set)) {
+        if (marks[number] === 0) count++;
+        marks[number] = 1;
+      }
+    }
+    const classes = new Int32Array(count);
+    for (let number = 0, at = 0; number < marks.length; number++) {
+      if (marks[number] === 1) classes[at++] = number;
+    }
+    marks.fill(0);
+    const number = this.numberOf(classes);
+    this.#unions[list] = number;
     return number;
   }
 }

@@ -10,8 +10,10 @@
  */
 import { Access } from '../../engine/rule.ts';
 import { type Chains, NO_GROUP, NO_MATCH, Settler, STEPS } from './chains.ts';
-import { ClassSets, listKey } from './class-sets.ts';
-import { type Level, type Range, type Space, splitLevel } from './space.ts';
+import { ClassSets } from './class-sets.ts';
+import { LevelCuts } from './level-cuts.ts';
+import { ListNumbers } from './list-numbers.ts';
+import type { Level, Range, Space } from './space.ts';
 
 /** Numbers of two rules of the chains, or `NO_GROUP` or `NO_MATCH`. */
 export interface Decisions {
@@ -38,6 +40,23 @@ interface Edge {
   readonly below: number;
 }
 
+/** What is kept and used again of one level. */
+interface LevelWork {
+  readonly level: Level;
+  readonly sets: ClassSets;
+  /** Number of the set of all classes. */
+  readonly full: number;
+  readonly cuts: LevelCuts;
+  /** The pieces that were looked at, by what was left to decide about them. */
+  readonly pieces: ListNumbers;
+  readonly nodeOfPiece: number[];
+  /** Rules of the piece that is looked at: those that hold for it, and of these those that can still decide. */
+  readonly given: Int32Array;
+  readonly settled: Int32Array;
+  /** What each rule is from here on: equal numbers, equal rules. */
+  readonly contents: Int32Array;
+}
+
 /** A box from some level on: its classes there and the box below; no rest below the last level that matters. */
 interface Suffix {
   readonly level: number;
@@ -49,21 +68,18 @@ export class Difference {
   readonly #chains: Chains;
   readonly #space: Space;
   readonly #settler: Settler;
-  readonly #sets: readonly ClassSets[];
-  readonly #fullSets: readonly number[];
-  /** Per level, what each rule is from there on: equal numbers, equal rules. */
-  readonly #contents: readonly Int32Array[];
-  readonly #nodes: { readonly level: number; readonly edges: readonly Edge[] }[] = [
-    { level: 0, edges: [] },
-  ];
-  readonly #nodeByKey = new Map<string, number>();
-  readonly #pieces: readonly Map<string, number>[];
+  readonly #levels: readonly LevelWork[];
+  readonly #nodes: { readonly level: number; readonly edges: readonly Edge[] }[] = [];
+  /** A node's number is one more than that of its list: 0 is EMPTY. */
+  readonly #nodeLists = new ListNumbers();
   readonly #decisions: Decisions[] = [];
   readonly #decisionByKey = new Map<number, number>();
   readonly #suffixes: Suffix[] = [];
-  readonly #suffixByKey = new Map<string, number>();
+  readonly #suffixLists = new ListNumbers();
   readonly #suffixesOfNode = new Map<number, readonly number[]>();
   readonly #decider: Decider;
+  /** Per decision, counted from `NO_MATCH`, 1 when it allows. */
+  readonly #allows: Uint8Array;
   /** Decisions before and after, of each class of the last level; overwritten for every piece. */
   readonly #scratch: readonly [Int32Array, Int32Array];
   #pieceCount = 0;
@@ -74,14 +90,26 @@ export class Difference {
     this.#chains = chains;
     this.#space = space;
     this.#settler = new Settler(chains, space);
-    this.#sets = space.levels.map(() => new ClassSets());
-    this.#fullSets = space.levels.map((level, index) =>
-      this.#setsAt(index).numberOf(Int32Array.from({ length: level.size }, (_, number) => number)),
-    );
-    this.#contents = contentsByLevel(chains, space);
-    this.#pieces = space.levels.map(() => new Map<string, number>());
-    const last = this.#levelAt(space.levels.length - 1);
+    const contents = contentsByLevel(chains, space);
+    this.#levels = space.levels.map((level, index): LevelWork => {
+      const sets = new ClassSets(level.size);
+      return {
+        level,
+        sets,
+        full: sets.numberOf(Int32Array.from({ length: level.size }, (_, number) => number)),
+        cuts: new LevelCuts(level, sets),
+        pieces: new ListNumbers(),
+        nodeOfPiece: [],
+        given: new Int32Array(chains.rules.length),
+        settled: new Int32Array(chains.rules.length),
+        contents: contents[index] ?? new Int32Array(),
+      };
+    });
+    const last = this.#levelAt(space.levels.length - 1).level;
     this.#decider = new Decider(chains, last);
+    this.#allows = Uint8Array.from({ length: chains.rules.length - NO_MATCH }, (_, at) =>
+      chains.accessOf(at + NO_MATCH),
+    );
     this.#scratch = [new Int32Array(last.size), new Int32Array(last.size)];
   }
 
@@ -91,19 +119,20 @@ export class Difference {
    */
   boxes(local?: readonly Range[]): ClassBox[] {
     if (this.#space.isEmpty) return [];
-    this.#root ??= this.#visit(0, this.#chains.possibleIn(this.#space));
+    this.#root ??= this.#start();
     const boxes = this.#suffixesOf(this.#root).map((suffix) => this.#boxOf(suffix));
     const kept = local === undefined ? boxes : this.#boxesAt(boxes, local);
-    return mergeBoxes(kept, this.#sets).map(({ sets, pair }) => ({
-      classes: sets.map((set, level) => this.#setsAt(level).classesOf(set)),
+    const classSets = this.#levels.map(({ sets }) => sets);
+    return mergeBoxes(kept, classSets).map(({ sets, pair }) => ({
+      classes: sets.map((set, level) => this.#levelAt(level).sets.classesOf(set)),
       ...this.#decisionsAt(pair),
     }));
   }
 
   #boxesAt(boxes: readonly SetBox[], local: readonly Range[]): SetBox[] {
     const at = this.#space.levels.findIndex(({ field }) => field === 'local');
-    const wanted = new Set(this.#levelAt(at).classesIn(local));
-    const sets = this.#setsAt(at);
+    const { level, sets } = this.#levelAt(at);
+    const wanted = new Set(level.classesIn(local));
     return boxes.flatMap((box) => {
       const classes = sets.classesOf(box.sets[at] ?? 0).filter((number) => wanted.has(number));
       return classes.length === 0
@@ -112,66 +141,90 @@ export class Difference {
     });
   }
 
-  #visit(level: number, rules: readonly number[]): number {
-    const settled: number[] = [];
-    const before = this.#settler.settle(0, rules, level, settled);
-    const middle = settled.length;
-    const after = this.#settler.settle(1, rules, level, settled);
-    const isPossible = (before.canAllow && after.canDeny) || (before.canDeny && after.canAllow);
-    if (!isPossible || this.#isAlike(settled, middle, level)) return EMPTY;
-    const key = listKey(settled);
-    const known = this.#pieces[level]?.get(key);
+  #start(): number {
+    const possible = this.#chains.possibleIn(this.#space);
+    this.#levelAt(0).given.set(possible);
+    return this.#visit(0, possible.length);
+  }
+
+  /** The node of the piece whose rules are the first `count` that are given at that level. */
+  #visit(level: number, count: number): number {
+    const work = this.#levelAt(level);
+    const { settled, pieces, nodeOfPiece } = work;
+    const { length, middle, canDiffer } = this.#settler.settle(level, work.given, count, settled);
+    if (!canDiffer || this.#isAlike(work, middle, length)) return EMPTY;
+    const piece = pieces.numberOf(settled, length);
+    const known = nodeOfPiece[piece];
     if (known !== undefined) return known;
     if (++this.#pieceCount > PIECES_MAX) {
       throw new TooComplexError(`more than ${PIECES_MAX} pieces`);
     }
-    const field = this.#levelAt(level);
-    const edges =
-      level === this.#space.levels.length - 1
-        ? this.#leafEdges(field, settled)
-        : splitLevel(field, settled, undefined).map((group) => ({
-            set: this.#setsAt(level).numberOf(group.classes),
-            below: this.#visit(level + 1, group.rules),
-          }));
+    const isLast = level === this.#levels.length - 1;
+    const edges = isLast ? this.#leafEdges(work, length) : this.#edges(level, length);
     const node = this.#node(level, edges);
-    this.#pieces[level]?.set(key, node);
+    nodeOfPiece[piece] = node;
     return node;
   }
 
+  #edges(level: number, length: number): Edge[] {
+    const { level: field, settled, cuts } = this.#levelAt(level);
+    const { given } = this.#levelAt(level + 1);
+    const { members, setOf } = field;
+    const { sets, classes } = cuts.cut(settled, length);
+    const edges: Edge[] = [];
+    for (let group = 0; group < sets.length; group++) {
+      const member = classes[group] ?? 0;
+      let count = 0;
+      for (let i = 0; i < length; i++) {
+        const rule = settled[i] ?? 0;
+        if (members[setOf[rule] ?? 0]?.[member] === 1) given[count++] = rule;
+      }
+      const below = this.#visit(level + 1, count);
+      if (below !== EMPTY) edges.push({ set: sets[group] ?? 0, below });
+    }
+    return edges;
+  }
+
   /** True when what is left of both chains says the same about every packet. */
-  #isAlike(settled: readonly number[], middle: number, level: number): boolean {
-    if (settled.length !== middle * 2) return false;
+  #isAlike({ settled, contents }: LevelWork, middle: number, length: number): boolean {
+    if (length !== middle * 2) return false;
     const { hasList, slotOf } = this.#chains;
     for (let step = 1; step < STEPS; step++) {
       if (hasList[step] !== hasList[STEPS + step]) return false;
     }
-    const contents = this.#contents[level];
     for (let at = 0; at < middle; at++) {
       const [left, right] = [settled[at] ?? 0, settled[middle + at] ?? 0];
-      if (contents?.[left] !== contents?.[right]) return false;
+      if (contents[left] !== contents[right]) return false;
       if ((slotOf[left] ?? 0) + STEPS !== slotOf[right]) return false;
     }
     return true;
   }
 
-  #leafEdges(level: Level, rules: readonly number[]): Edge[] {
+  #leafEdges({ level, sets, settled }: LevelWork, length: number): Edge[] {
     const [before, after] = this.#scratch;
+    const rules = settled.subarray(0, length);
     this.#decider.decide(0, rules, before);
     this.#decider.decide(1, rules, after);
+    const allows = this.#allows;
     const classesOfPair = new Map<number, number[]>();
+    let [lastLeft, lastRight] = [NO_MATCH, NO_MATCH];
+    let last: number[] = [];
     for (let number = 0; number < level.size; number++) {
       const [left, right] = [before[number] ?? NO_MATCH, after[number] ?? NO_MATCH];
-      if (this.#chains.accessOf(left) === this.#chains.accessOf(right)) continue;
-      const pair = this.#pairOf(left, right);
-      const classes = classesOfPair.get(pair);
-      if (classes === undefined) classesOfPair.set(pair, [number]);
-      else classes.push(number);
+      if (allows[left - NO_MATCH] === allows[right - NO_MATCH]) continue;
+      if (left !== lastLeft || right !== lastRight) {
+        const pair = this.#pairOf(left, right);
+        last = classesOfPair.get(pair) ?? [];
+        if (last.length === 0) classesOfPair.set(pair, last);
+        [lastLeft, lastRight] = [left, right];
+      }
+      last.push(number);
     }
-    const sets = this.#setsAt(this.#space.levels.length - 1);
-    return [...classesOfPair].map(([pair, classes]) => ({
-      set: sets.numberOf(Int32Array.from(classes)),
-      below: -1 - pair,
-    }));
+    const edges: Edge[] = [];
+    for (const [pair, classes] of classesOfPair) {
+      edges.push({ set: sets.numberOf(Int32Array.from(classes)), below: -1 - pair });
+    }
+    return edges;
   }
 
   #pairOf(before: number, after: number): number {
@@ -186,23 +239,22 @@ export class Difference {
   #node(level: number, edges: readonly Edge[]): number {
     const setsBelow = new Map<number, number[]>();
     for (const { set, below } of edges) {
-      if (below === EMPTY) continue;
       const sets = setsBelow.get(below);
       if (sets === undefined) setsBelow.set(below, [set]);
       else sets.push(set);
     }
+    const work = this.#levelAt(level);
     const joined = [...setsBelow]
-      .map(([below, sets]) => ({ set: this.#setsAt(level).union(sets), below }))
+      .map(([below, sets]) => ({ set: work.sets.union(sets), below }))
       .toSorted((a, b) => a.below - b.below);
     const [first] = joined;
     if (first === undefined) return EMPTY;
-    if (first.set === this.#fullSets[level]) return first.below;
-    const key = `${level} ${joined.map(({ set, below }) => `${set}:${below}`).join(' ')}`;
-    const known = this.#nodeByKey.get(key);
-    if (known !== undefined) return known;
-    const node = this.#nodes.push({ level, edges: joined }) - 1;
-    this.#nodeByKey.set(key, node);
-    return node;
+    if (first.set === work.full) return first.below;
+    const list = [level];
+    for (const { set, below } of joined) list.push(set, below);
+    const number = this.#nodeLists.numberOf(list);
+    if (number === this.#nodes.length) this.#nodes.push({ level, edges: joined });
+    return number + 1;
   }
 
   /** The boxes below a node, each once: those that several edges lead to are joined. */
@@ -211,7 +263,7 @@ export class Difference {
     if (node < 0) return [node];
     const known = this.#suffixesOfNode.get(node);
     if (known !== undefined) return known;
-    const { level, edges } = this.#nodes[node] ?? { level: 0, edges: [] };
+    const { level, edges } = this.#nodes[node - 1] ?? { level: 0, edges: [] };
     const setsBySuffix = new Map<number, number[]>();
     for (const { set, below } of edges) {
       for (const suffix of this.#suffixesOf(below)) {
@@ -221,24 +273,22 @@ export class Difference {
       }
     }
     const suffixes = [...setsBySuffix].map(([below, sets]) =>
-      this.#suffix({ level, set: this.#setsAt(level).union(sets), below }),
+      this.#suffix({ level, set: this.#levelAt(level).sets.union(sets), below }),
     );
     this.#suffixesOfNode.set(node, suffixes);
     return suffixes;
   }
 
   #suffix(suffix: Suffix): number {
-    if (suffix.set === this.#fullSets[suffix.level]) return suffix.below;
-    const key = `${suffix.level} ${suffix.set} ${suffix.below}`;
-    const known = this.#suffixByKey.get(key);
-    if (known !== undefined) return known;
-    const number = this.#suffixes.push(suffix) - 1;
-    this.#suffixByKey.set(key, number);
+    const { level, set, below } = suffix;
+    if (set === this.#levelAt(level).full) return below;
+    const number = this.#suffixLists.numberOf([level, set, below]);
+    if (number === this.#suffixes.length) this.#suffixes.push(suffix);
     return number;
   }
 
   #boxOf(first: number): SetBox {
-    const sets = [...this.#fullSets];
+    const sets = this.#levels.map(({ full }) => full);
     let at = first;
     while (at >= 0) {
       const suffix = this.#suffixes[at];
@@ -249,14 +299,8 @@ export class Difference {
     return { sets, pair: -1 - at };
   }
 
-  #levelAt(level: number): Level {
-    const found = this.#space.levels[level];
-    if (found === undefined) throw new RangeError(`there is no level ${level}`);
-    return found;
-  }
-
-  #setsAt(level: number): ClassSets {
-    const found = this.#sets[level];
+  #levelAt(level: number): LevelWork {
+    const found = this.#levels[level];
     if (found === undefined) throw new RangeError(`there is no level ${level}`);
     return found;
   }
@@ -280,15 +324,14 @@ function mergeBoxes(boxes: readonly SetBox[], sets: readonly ClassSets[]): reado
   for (;;) {
     const { length } = current;
     for (const [level, classSets] of sets.entries()) {
-      const groups = new Map<string, SetBox[]>();
+      const numbers = new ListNumbers();
+      const groups: SetBox[][] = [];
       for (const box of current) {
-        const key = `${box.pair} ${box.sets.with(level, 0).join(' ')}`;
-        const group = groups.get(key);
-        if (group === undefined) groups.set(key, [box]);
-        else group.push(box);
+        const number = numbers.numberOf([box.pair, ...box.sets.with(level, 0)]);
+        (groups[number] ??= []).push(box);
       }
-      if (groups.size === current.length) continue;
-      current = [...groups.values()].map(([first, ...others]): SetBox => {
+      if (groups.length === current.length) continue;
+      current = groups.map(([first, ...others]): SetBox => {
         if (first === undefined) throw new RangeError('a group has a box');
         if (others.length === 0) return first;
         const union = classSets.union([first, ...others].map((box) => box.sets[level] ?? 0));
@@ -317,7 +360,7 @@ class Decider {
    * group.
    * @param rules ascending
    */
-  decide(chain: number, rules: readonly number[], into: Int32Array): void {
+  decide(chain: number, rules: Int32Array, into: Int32Array): void {
     const { hasList } = this.#chains;
     // What the stages have allowed so far stands as such, negative, until the last of them has spoken.
     into.fill(UNDECIDED);
@@ -335,7 +378,7 @@ class Decider {
   }
 
   /** Fills `first` with the rules of one list. */
-  #match(slot: number, rules: readonly number[]): void {
+  #match(slot: number, rules: Int32Array): void {
     const first = this.#first;
     const { sets, setOf } = this.#level;
     const { slotOf } = this.#chains;

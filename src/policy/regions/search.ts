@@ -4,7 +4,7 @@
  */
 import type { PolicyRule } from '../../engine/policy.ts';
 import { Access } from '../../engine/rule.ts';
-import { listKey } from './class-sets.ts';
+import { ListNumbers } from './list-numbers.ts';
 import { type Field, type Space, splitLevel } from './space.ts';
 
 /** Rules by their number in the space. */
@@ -122,8 +122,8 @@ class Run {
   readonly #avoided: ReadonlySet<number>;
   readonly #start: readonly number[];
   readonly #coversFrom = new Map<number, number>();
-  /** Pieces that were looked at, and hold nothing more. */
-  readonly #failed = new Set<string>();
+  /** Pieces that were looked at, by the level and the rules that are left, and hold nothing more. */
+  readonly #pieces = new ListNumbers();
   /** Per level the class that was chosen. */
   readonly #chosen: number[] = [];
 
@@ -168,9 +168,7 @@ class Run {
     const [first] = open;
     if (closing === 0 && first !== undefined) into.add(first);
     const field = this.#space.levels[level];
-    const key = `${level} ${listKey(open)}`;
-    if (closing === 0 || field === undefined || this.#failed.has(key)) return;
-    this.#failed.add(key);
+    if (closing === 0 || field === undefined || this.#isKnown(level, open)) return;
     for (const group of splitLevel(field, open, this.#box[level])) {
       this.#collect(level + 1, group.rules, into);
     }
@@ -217,15 +215,19 @@ class Run {
     if (!hasAvoided && states.every(({ isDecided }) => isDecided === true)) return true;
     const field = this.#space.levels[level];
     if (field === undefined) return false;
-    const key = `${level} ${listKey(open)}`;
-    if (this.#failed.has(key)) return false;
+    // One that is being looked at does not come again: what is left goes on to the next level.
+    if (this.#isKnown(level, open)) return false;
     for (const group of splitLevel(field, open, this.#box[level])) {
       this.#chosen[level] = group.classes[0] ?? 0;
       if (this.#visit(level + 1, group.rules)) return true;
       this.#chosen.length = level;
     }
-    this.#failed.add(key);
     return false;
+  }
+
+  #isKnown(level: number, rules: readonly number[]): boolean {
+    const { size } = this.#pieces;
+    return this.#pieces.numberOf([level, ...rules]) < size;
   }
 
   #packet(): Found {

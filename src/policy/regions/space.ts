@@ -66,7 +66,7 @@ export interface Level {
   readonly sets: readonly Int32Array[];
   /** Per set, a byte for each class: 1 when it is in the set. */
   readonly members: readonly Uint8Array[];
-  /** The values of some classes as sorted intervals that do not touch. */
+  /** The values of some classes as sorted intervals that do not touch; the same object for the same array. */
   readonly ranges: (classes: Int32Array) => readonly Range[];
   /** The classes that have a value in some sorted intervals. */
   readonly classesIn: (ranges: readonly Range[]) => Int32Array;
@@ -90,6 +90,52 @@ function numbersIn<T extends number | bigint>(
   return Int32Array.from(found).toSorted();
 }
 
+/** The pieces of some classes, joined where they touch. */
+function joinedRanges<T extends number | bigint>(
+  wanted: Int32Array,
+  starts: readonly T[],
+  piecesOf: readonly Int32Array[],
+  domain: NumberDomain<T>,
+): readonly Interval<T>[] {
+  const parts: Int32Array[] = [];
+  let count = 0;
+  for (const number of wanted) {
+    const part = piecesOf[number] ?? new Int32Array();
+    parts.push(part);
+    count += part.length;
+  }
+  const pieces = new Int32Array(count);
+  let filled = 0;
+  for (const part of parts) {
+    pieces.set(part, filled);
+    filled += part.length;
+  }
+  const found: [T, T][] = [];
+  for (const piece of pieces.toSorted()) {
+    const start = starts[piece] ?? domain.zero;
+    const next = starts[piece + 1];
+    const end = next === undefined ? domain.last : domain.predecessor(next);
+    const last = found.at(-1);
+    if (last !== undefined && domain.successor(last[1]) === start) last[1] = end;
+    else found.push([start, end]);
+  }
+  return found;
+}
+
+/** Remembers what it said of an array: thousands of regions share a few hundred sets. */
+function rangesReader<T extends number | bigint>(
+  starts: readonly T[],
+  piecesOf: readonly Int32Array[],
+  domain: NumberDomain<T>,
+): (classes: Int32Array) => readonly Interval<T>[] {
+  const known = new WeakMap<Int32Array, readonly Interval<T>[]>();
+  return (classes) => {
+    const ranges = known.get(classes) ?? joinedRanges(classes, starts, piecesOf, domain);
+    known.set(classes, ranges);
+    return ranges;
+  };
+}
+
 function makeLevel<T extends number | bigint>(
   field: Field,
   lists: readonly (readonly Interval<T>[])[],
@@ -106,22 +152,9 @@ function makeLevel<T extends number | bigint>(
     const number = numberOf[index] ?? -1;
     if (number >= 0) for (const set of containing) sets[set]?.push(number);
   }
-  const piecesOf = Array.from({ length: size }, (): number[] => []);
-  for (const [piece, index] of classOf.entries()) piecesOf[numberOf[index] ?? -1]?.push(piece);
-  const ranges = (wanted: Int32Array): readonly Interval<T>[] => {
-    const pieces: number[] = [];
-    for (const number of wanted) pieces.push(...(piecesOf[number] ?? []));
-    const found: [T, T][] = [];
-    for (const piece of Int32Array.from(pieces).toSorted()) {
-      const start = starts[piece] ?? domain.zero;
-      const next = starts[piece + 1];
-      const end = next === undefined ? domain.last : domain.predecessor(next);
-      const last = found.at(-1);
-      if (last !== undefined && domain.successor(last[1]) === start) last[1] = end;
-      else found.push([start, end]);
-    }
-    return found;
-  };
+  const piecesByClass = Array.from({ length: size }, (): number[] => []);
+  for (const [piece, index] of classOf.entries()) piecesByClass[numberOf[index] ?? -1]?.push(piece);
+  const piecesOf = piecesByClass.map((pieces) => Int32Array.from(pieces));
   const classes = sets.map((set) => Int32Array.from(set));
   return {
     field,
@@ -133,7 +166,7 @@ function makeLevel<T extends number | bigint>(
       for (const number of set) bytes[number] = 1;
       return bytes;
     }),
-    ranges: ranges as Level['ranges'],
+    ranges: rangesReader(starts, piecesOf, domain) as Level['ranges'],
     classesIn: ((within: readonly Interval<T>[]) =>
       numbersIn(
         within,
