@@ -126,7 +126,11 @@ function run(start: StartMessage): void {
   // Ctrl-C reaches the whole process group; the supervisor decides.
   process.on('SIGINT', () => undefined);
   if (start.cpu !== undefined) keepToProcessor(start.cpu);
-  const { wire, backend, detail, ringSlots } = openWire(start, dataPlane, fail);
+  const { wire, backend, detail, ringSlots } = openWire(start, {
+    handler: dataPlane,
+    flows: table,
+    lost: fail,
+  });
   // All that needs a capability is open. Whoever takes over this process through a packet finds none.
   loadLibc().dropCapabilities();
   dataPlane.run(wire);

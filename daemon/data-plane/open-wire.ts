@@ -3,6 +3,7 @@
  * the way for now (an interface that is down, another program attached) is an error in both cases, because the choice
  * would differ from one start to the next.
  */
+import type { EstablishedFlows } from '../../src/capture/live/af-xdp/admission.ts';
 import { openAfXdpWire } from '../../src/capture/live/af-xdp/open.ts';
 import { openCapWire } from '../../src/capture/live/cap.ts';
 import {
@@ -25,15 +26,16 @@ export interface OpenedWire {
   readonly ringSlots: readonly number[];
 }
 
-/**
- * @param lost called when an open wire loses an interface
- * @throws LiveOpenError, NativeUnavailableError
- */
-export function openWire(
-  start: StartMessage,
-  handler: WireHandler,
-  lost: (error: Error) => void,
-): OpenedWire {
+export interface WireParts {
+  readonly handler: WireHandler;
+  readonly flows: EstablishedFlows;
+  /** Called when an open wire loses an interface. */
+  readonly lost: (error: Error) => void;
+}
+
+/** @throws LiveOpenError, NativeUnavailableError */
+export function openWire(start: StartMessage, parts: WireParts): OpenedWire {
+  const { handler } = parts;
   if (start.backend === LiveBackend.Cap) return openCap(start, handler, '');
   if (start.mode === WireMode.Monitor) {
     if (start.backend === 'auto') return openCap(start, handler, '');
@@ -42,7 +44,7 @@ export function openWire(
     );
   }
   try {
-    return openAfXdp(start, handler, lost);
+    return openAfXdp(start, parts);
   } catch (error) {
     if (start.backend !== 'auto' || !(error instanceof BackendUnsupportedError)) throw error;
     return openCap(start, handler, `af-xdp cannot be used: ${error.message}`);
@@ -54,21 +56,17 @@ function openCap(start: StartMessage, handler: WireHandler, detail: string): Ope
   return { wire, backend: LiveBackend.Cap, detail, ringSlots: [] };
 }
 
-function openAfXdp(
-  start: StartMessage,
-  handler: WireHandler,
-  lost: (error: Error) => void,
-): OpenedWire {
+function openAfXdp(start: StartMessage, { handler, flows, lost }: WireParts): OpenedWire {
   const { outside, inside, busyPoll } = start;
-  const options = { outside, inside, busyPoll, lost };
+  const options = { outside, inside, busyPoll, lost, flows };
   const { wire, isZeroCopy, interfaces } = openAfXdpWire(options, handler, afXdpSystem());
-  const parts = interfaces.map(({ name, mode, queues }) => {
+  const descriptions = interfaces.map(({ name, mode, queues }) => {
     const many = queues === 1 ? '' : `, ${queues} queues`;
     // Known to be so for drivers where that cannot be switched off; tags come back only where the driver tells them.
     const stripping = isStrippingTags(name) ? ', its driver takes VLAN tags out of frames' : '';
     return `${name} ${mode}${many}${stripping}`;
   });
-  const detail = `${parts.join('; ')}; ${isZeroCopy ? 'zero-copy' : 'copying'}`;
+  const detail = `${descriptions.join('; ')}; ${isZeroCopy ? 'zero-copy' : 'copying'}`;
   const ringSlots = interfaces.map((each) => each.ringSlots);
   return { wire, backend: LiveBackend.AfXdp, detail, ringSlots };
 }

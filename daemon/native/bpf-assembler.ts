@@ -23,6 +23,19 @@ const KERNEL_FUNCTION = 2;
 
 export type Instruction = Uint8Array;
 
+/** A place in a program, which instructions before it may go to by its name. */
+export interface Label {
+  readonly label: string;
+}
+
+/** An instruction that goes on at a label; `assemble` fills in how far that is. */
+export interface Jump {
+  readonly instruction: Instruction;
+  readonly to: string;
+}
+
+export type ProgramPart = Instruction | Label | Jump;
+
 function instruction(
   opcode: number,
   registers: { readonly to?: Register; readonly from?: number },
@@ -43,6 +56,11 @@ export function move(to: Register, from: Register): Instruction {
   return instruction(0xbf, { to, from }, 0, 0);
 }
 
+/** to = the lower half of from; the upper half becomes zero */
+export function move32(to: Register, from: Register): Instruction {
+  return instruction(0xbc, { to, from }, 0, 0);
+}
+
 /** to = value, sign-extended */
 export function set(to: Register, value: number): Instruction {
   return instruction(0xb7, { to }, 0, value);
@@ -51,6 +69,36 @@ export function set(to: Register, value: number): Instruction {
 /** to += value */
 export function add(to: Register, value: number): Instruction {
   return instruction(0x07, { to }, 0, value);
+}
+
+/** to += from */
+export function addRegister(to: Register, from: Register): Instruction {
+  return instruction(0x0f, { to, from }, 0, 0);
+}
+
+/** to -= from, on 32 bits; the upper half becomes zero */
+export function subtract32(to: Register, from: Register): Instruction {
+  return instruction(0x1c, { to, from }, 0, 0);
+}
+
+/** to |= value, sign-extended */
+export function or(to: Register, value: number): Instruction {
+  return instruction(0x47, { to }, 0, value);
+}
+
+/** to |= from */
+export function orRegister(to: Register, from: Register): Instruction {
+  return instruction(0x4f, { to, from }, 0, 0);
+}
+
+/** to ^= from */
+export function xorRegister(to: Register, from: Register): Instruction {
+  return instruction(0xaf, { to, from }, 0, 0);
+}
+
+/** to >>= bits, on 32 bits; the upper half becomes zero */
+export function shiftRight32(to: Register, bits: number): Instruction {
+  return instruction(0x74, { to }, 0, bits);
 }
 
 /** to %= value, unsigned */
@@ -91,6 +139,16 @@ export function load(to: Register, address: Register, offset: number, size: Size
 /** the `size` bytes at address + offset = from */
 export function store(address: Register, offset: number, from: Register, size: Size): Instruction {
   return instruction(0x63 | SIZE_BITS[size], { to: address, from }, offset, 0);
+}
+
+/** The `size` bytes at address + offset += from, atomically. Size 4 or 8. */
+export function addAtomically(
+  address: Register,
+  offset: number,
+  from: Register,
+  size: 4 | 8,
+): Instruction {
+  return instruction(0xc3 | SIZE_BITS[size], { to: address, from }, offset, 0);
 }
 
 /** The `size` bytes at address + offset += from, atomically; from gets what was there. Size 4 or 8. */
@@ -135,6 +193,41 @@ export function skipUnlessEqual(left: Register, value: number, count: number): I
   return instruction(0x56, { to: left }, count, value);
 }
 
+/** Goes to a label. */
+export function jump(to: string): Jump {
+  return { instruction: skip(0), to };
+}
+
+/** Goes to a label when left > right, both as unsigned 64-bit numbers. */
+export function jumpIfGreater(left: Register, right: Register, to: string): Jump {
+  return { instruction: skipIfGreater(left, right, 0), to };
+}
+
+/** Goes to a label when the lower half of a register is `value`. */
+export function jumpIfEqual(left: Register, value: number, to: string): Jump {
+  return { instruction: skipIfEqual(left, value, 0), to };
+}
+
+/** Goes to a label when the lower half of a register is not `value`. */
+export function jumpUnlessEqual(left: Register, value: number, to: string): Jump {
+  return { instruction: skipUnlessEqual(left, value, 0), to };
+}
+
+/** Goes to a label when all of a register is zero. */
+export function jumpIfZero(left: Register, to: string): Jump {
+  return { instruction: instruction(0x15, { to: left }, 0, 0), to };
+}
+
+/** Goes to a label when the lower halves of two registers are equal. */
+export function jumpIfSame(left: Register, right: Register, to: string): Jump {
+  return { instruction: instruction(0x1e, { to: left, from: right }, 0, 0), to };
+}
+
+/** Goes to a label when the lower half of a register, as int32, is above `value`. */
+export function jumpIfAbove(left: Register, value: number, to: string): Jump {
+  return { instruction: instruction(0x66, { to: left }, 0, value), to };
+}
+
 /** Skips `count` instructions. */
 export function skip(count: number): Instruction {
   return instruction(0x05, {}, count, 0);
@@ -165,13 +258,34 @@ export function exit(): Instruction {
   return instruction(0x95, {}, 0, 0);
 }
 
-/** A whole program. */
-export function assemble(instructions: readonly Instruction[]): Uint8Array {
-  const bytes = new Uint8Array(instructions.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of instructions) {
-    bytes.set(part, at);
-    at += part.length;
+export function label(name: string): Label {
+  return { label: name };
+}
+
+/**
+ * A whole program.
+ * @throws RangeError for a jump to a label that is not behind it: the kernel wants programs that end
+ */
+export function assemble(parts: readonly ProgramPart[]): Uint8Array {
+  const size = parts.reduce((sum, part) => sum + bytesOf(part).length, 0);
+  const program = new Uint8Array(size);
+  const view = new DataView(program.buffer);
+  const ends = new Map<string, number>();
+  let at = size;
+  for (const part of parts.toReversed()) {
+    const bytes = bytesOf(part);
+    at -= bytes.length;
+    program.set(bytes, at);
+    if ('label' in part) ends.set(part.label, at);
+    if (!('to' in part)) continue;
+    const end = ends.get(part.to);
+    if (end === undefined) throw new RangeError(`no label ${part.to} behind its jump`);
+    view.setInt16(at + 2, (end - at) / INSTRUCTION_BYTES - 1, true);
   }
-  return bytes;
+  return program;
+}
+
+function bytesOf(part: ProgramPart): Uint8Array {
+  if ('label' in part) return new Uint8Array();
+  return 'to' in part ? part.instruction : part;
 }

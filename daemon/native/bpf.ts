@@ -19,6 +19,9 @@ const Command = Object.freeze({
 
 export const MapType = Object.freeze({ Array: 2, XdpSocket: 17 } as const);
 
+/** May be mapped into memory (BPF_F_MMAPABLE), for maps of type `Array`. */
+export const MAPPABLE = 1 << 10;
+
 const PROGRAM_TYPE_XDP = 6;
 const ATTACH_TYPE_XDP = 37;
 const XDP_FLAGS_GENERIC = 1 << 1;
@@ -65,13 +68,17 @@ export class Bpf {
       .func('syscall', 'long', ['long', 'int', 'void *', 'uint32_t']);
   }
 
-  /** @returns a descriptor */
-  createMap(type: number, valueBytes: number, entries: number): number {
+  /**
+   * @param flags 0 or `MAPPABLE`
+   * @returns a descriptor
+   */
+  createMap(type: number, valueBytes: number, entries: number, flags = 0): number {
     const attributes = Buffer.alloc(72);
     attributes.writeUInt32LE(type, 0);
     attributes.writeUInt32LE(4, 4); // key_size
     attributes.writeUInt32LE(valueBytes, 8);
     attributes.writeUInt32LE(entries, 12);
+    attributes.writeUInt32LE(flags, 16);
     attributes.write(NAME, 28, 'latin1');
     return this.#bpf(Command.MapCreate, attributes, `map of type ${type}`);
   }

@@ -1,5 +1,6 @@
 /**
- * Our XDP program: every frame goes to the socket of the receive queue it came by, and is dropped where there is none.
+ * Our XDP program: every frame goes to the socket of the receive queue it came by, and is dropped where there is none
+ * and where the queue has no place left for one of its kind (xdp-admission.ts).
  *
  * Dropped, not passed on: the host's own stack must never see a frame that nsgd did not judge. `bpf_redirect_map`
  * returns the lowest two bits of its flags when the map has no socket for the queue (bpf-helpers(7)).
@@ -9,6 +10,8 @@
  * would be lost, and a frame of one VLAN be judged and forwarded as one without. Where the kernel can tell the program
  * (`bpf_xdp_metadata_rx_vlan_tag`, Linux 6.8, in the driver's mode only), it puts the tag back.
  */
+import type { ProgramParts } from '../../src/capture/live/af-xdp/system.ts';
+import { admission } from './xdp-admission.ts';
 import {
   add,
   assemble,
@@ -47,15 +50,15 @@ const INSTRUCTION_BYTES = 8;
 export const VLAN_TAG_FUNCTION = 'bpf_xdp_metadata_rx_vlan_tag';
 
 /**
- * @param map descriptor of the map from queue to socket
  * @param vlanTagFunction number of `VLAN_TAG_FUNCTION`; undefined for a program that leaves tags alone
  */
-export function redirectProgram(map: number, vlanTagFunction?: number): Uint8Array {
+export function redirectProgram(parts: ProgramParts, vlanTagFunction?: number): Uint8Array {
   return assemble([
     move(6, 1),
     ...(vlanTagFunction === undefined ? [] : restoreTag(vlanTagFunction)),
+    ...admission(parts),
     load(2, 6, RX_QUEUE_INDEX, 4),
-    loadMap(1, map),
+    loadMap(1, parts.sockets),
     set(3, XDP_DROP),
     call(BPF_REDIRECT_MAP),
     exit(),

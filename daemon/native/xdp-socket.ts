@@ -11,7 +11,9 @@ import {
 } from '../../src/capture/live/af-xdp/ring.ts';
 import {
   type FrameMemory,
+  type ProgramParts,
   type RingSizes,
+  type SharedMap,
   type SocketBinding,
   type SocketRings,
   type Waiter,
@@ -21,7 +23,7 @@ import {
   type XdpStatistics,
   type XdpSystem,
 } from '../../src/capture/live/af-xdp/system.ts';
-import { Bpf, MapType } from './bpf.ts';
+import { Bpf, MapType, MAPPABLE } from './bpf.ts';
 import { kernelFunction } from './btf.ts';
 import { errorName, type Koffi, loadKoffi, SystemCallError } from './libc.ts';
 import { readNetworkDevice } from './network-device.ts';
@@ -72,6 +74,7 @@ const BIND_COPY = 1 << 1;
 const BIND_NEED_WAKEUP = 1 << 3;
 const OPTION_ZERO_COPY = 1;
 
+const PAGE_BYTES = 4096;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED_POPULATE = 0x1 | 0x8000;
 const MAP_ANONYMOUS_POPULATE = 0x2 | 0x20 | 0x8000;
@@ -217,16 +220,29 @@ class AfXdpSystem implements XdpSystem {
     return this.#bpf.createMap(MapType.XdpSocket, 4, queues);
   }
 
-  loadProgram(map: number, device: number, mode: XdpMode): number {
+  createSharedMap(entryWords: number, entries: number): SharedMap {
+    const descriptor = this.#bpf.createMap(MapType.Array, entryWords * 4, entries, MAPPABLE);
+    const pages = Math.ceil((entryWords * 4 * entries) / PAGE_BYTES);
+    const bytes = pages * PAGE_BYTES;
+    const address = this.#map(bytes, MAP_SHARED_POPULATE, descriptor, 0);
+    this.#mappings.set(descriptor, [{ address, bytes }]);
+    const words = new Int32Array(this.#koffi.view(address, bytes), 0, entryWords * entries);
+    return { descriptor, words };
+  }
+
+  loadProgram(parts: ProgramParts, device: number, mode: XdpMode): number {
     const vlanTagFunction = mode === XdpMode.Native ? kernelFunction(VLAN_TAG_FUNCTION) : undefined;
     if (vlanTagFunction !== undefined) {
       try {
-        return this.#bpf.loadXdpProgram(redirectProgram(map, vlanTagFunction), device);
+        return this.#bpf.loadXdpProgram(
+          redirectProgram(parts, vlanTagFunction),
+          device,
+        );
       } catch {
         // Without it a driver's VLAN offload has to be off, which the daemon sees to.
       }
     }
-    return this.#bpf.loadXdpProgram(redirectProgram(map));
+    return this.#bpf.loadXdpProgram(redirectProgram(parts));
   }
 
   setSocket(map: number, queue: number, socket: number): void {

@@ -39,7 +39,8 @@ const FAR = 2 ** DISPLACEMENT_BITS - 1;
 export class HashIndex {
   readonly #index: Int32Array;
   readonly #words: Int32Array;
-  readonly #hashKey: Int32Array;
+  /** From `hashKeyFrom`. */
+  readonly hashKey: Int32Array;
   readonly #slotMask: number;
   readonly #recordMask: number;
   readonly #displacementShift: number;
@@ -53,7 +54,7 @@ export class HashIndex {
     const recordBits = 32 - Math.clz32(maxFlows);
     this.#index = parts.index;
     this.#words = parts.words;
-    this.#hashKey = hashKeyFrom(parts.header[Header.Seed0], parts.header[Header.Seed1]);
+    this.hashKey = hashKeyFrom(parts.header[Header.Seed0], parts.header[Header.Seed1]);
     this.#slotMask = parts.index.length - 1;
     this.#recordMask = 2 ** recordBits - 1;
     this.#displacementShift = recordBits;
@@ -68,7 +69,12 @@ export class HashIndex {
 
   /** The hash of a key, whose place in the index it tells. */
   hashOf(key: FlowKey): number {
-    return hashWords(this.#hashKey, key.words, 0);
+    return hashWords(this.hashKey, key.words, 0);
+  }
+
+  /** The hash of a record that holds a key, live or just freed. */
+  hashOfRecord(flow: FlowIndex): number {
+    return hashWords(this.hashKey, this.#words, flow * RECORD_WORDS);
   }
 
   /**
@@ -124,7 +130,7 @@ export class HashIndex {
   add(flow: FlowIndex): number {
     const index = this.#index;
     const slotMask = this.#slotMask;
-    const hash = hashWords(this.#hashKey, this.#words, flow * RECORD_WORDS);
+    const hash = hashWords(this.hashKey, this.#words, flow * RECORD_WORDS);
     let slot = hash & slotMask;
     for (let displacement = 0; displacement < PROBE_LIMIT; displacement++) {
       if (index[slot] === 0) {
@@ -173,7 +179,7 @@ export class HashIndex {
   }
 
   #homeOf(record: number): number {
-    return hashWords(this.#hashKey, this.#words, record * RECORD_WORDS) & this.#slotMask;
+    return hashWords(this.hashKey, this.#words, record * RECORD_WORDS) & this.#slotMask;
   }
 }
 

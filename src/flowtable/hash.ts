@@ -19,10 +19,10 @@ const STATE = Word.State;
 const KEY_WORDS = 10;
 
 /** Multipliers per key word: low half lane 0, high half lane 0, low half lane 1, high half lane 1. */
-const MULTIPLIERS_PER_WORD = 4;
+export const MULTIPLIERS_PER_WORD = 4;
 /** Behind the multipliers: what each lane's sum starts with. */
-const SUM_0 = KEY_WORDS * MULTIPLIERS_PER_WORD;
-const SUM_1 = SUM_0 + 1;
+export const SUM_0 = KEY_WORDS * MULTIPLIERS_PER_WORD;
+export const SUM_1 = SUM_0 + 1;
 const HASH_KEY_LENGTH = SUM_1 + 1;
 
 /** The multipliers made from a seed of two 32-bit secrets (splitmix-like counters with murmur3's mix). */

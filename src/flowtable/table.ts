@@ -13,6 +13,7 @@
  *
  * Time is monotonic whole seconds, given by the caller; a record keeps it modulo 2^24.
  */
+import { BUCKET_MARKS, bucketsFor, EstablishedMarks } from './established-marks.ts';
 import { EVICTION_ORDER, EXPIRY_REASONS, FLOW_LISTS, FlowList, LIST_OF_STATE } from './expiry.ts';
 import { DEFAULT_TIMEOUTS, ageSince } from './expiry.ts';
 import type { FlowTimeouts } from './expiry.ts';
@@ -51,6 +52,7 @@ const FRESH = Header.Fresh;
 const FREE_HEAD = Header.FreeHead;
 const CLOCK = Header.Clock;
 const TIMEOUTS = Header.Timeouts;
+const ESTABLISHED = FlowList.Established;
 const HITS = FlowStat.Hits;
 const MISSES = FlowStat.Misses;
 const INSERTS = FlowStat.Inserts;
@@ -79,6 +81,7 @@ export class FlowTable extends FlowView {
   onRemoved: RemovedListener = ignoreRemoved;
   readonly #lookup: HashIndex;
   readonly #lists: FlowLists;
+  #marks: EstablishedMarks | undefined;
 
   private constructor(parts: SegmentParts) {
     super(parts);
@@ -158,6 +161,33 @@ export class FlowTable extends FlowView {
     return NO_FLOW;
   }
 
+  /** Secret multipliers of the flow hash (hash.ts). */
+  get hashKey(): Int32Array {
+    return this.#lookup.hashKey;
+  }
+
+  /** How many buckets `useMarks` wants, and how many words each has. */
+  get markBuckets(): number {
+    return bucketsFor(this.maxFlows);
+  }
+  readonly bucketWords = BUCKET_MARKS;
+
+  /**
+   * Keeps the marks of the established flows in these words from now on, and puts those of the flows there are in: one
+   * pass over the records.
+   * @param words zero, `bucketWords` for each of `markBuckets`
+   */
+  useMarks(words: Int32Array): void {
+    const marks = new EstablishedMarks(words);
+    this.#marks = marks;
+    const end = this.header[FRESH] * RECORD_WORDS;
+    for (let base = 0; base < end; base += RECORD_WORDS) {
+      const state = this.words[base + STATE] & STATE_MASK;
+      if (state === 0 || LIST_OF_STATE[state] !== ESTABLISHED) continue;
+      marks.mark(this.#lookup.hashOfRecord((base / RECORD_WORDS) as FlowIndex));
+    }
+  }
+
   /** The hash of a key, for `preload`. */
   hashOf(key: FlowKey): number {
     return this.#lookup.hashOf(key);
@@ -215,7 +245,10 @@ export class FlowTable extends FlowView {
     const after = (before & KEPT) | state | (now << LAST_SEEN_SHIFT);
     if (after !== before) {
       words[base + STATE] = after;
-      this.#lists.moveFirst(flow, LIST_OF_STATE[before & STATE_MASK], LIST_OF_STATE[state]);
+      const from = LIST_OF_STATE[before & STATE_MASK];
+      const to = LIST_OF_STATE[state];
+      this.#lists.moveFirst(flow, from, to);
+      if (from !== to) this.#noteMove(flow, from, to);
     }
     words[base + PACKETS + direction]++;
     const low = words[base + BYTES_LOW + direction];
@@ -239,6 +272,7 @@ export class FlowTable extends FlowView {
     // The key and the IPv6 bit stay readable for the index; clearing the state alone makes the record free.
     words[base + STATE] &= ~STATE_MASK;
     this.#lists.remove(flow, list);
+    if (list === ESTABLISHED) this.#marks?.unmark(this.#lookup.hashOfRecord(flow));
     this.#lookup.remove(flow);
     words[base + NEXT] = this.header[FREE_HEAD];
     this.header[FREE_HEAD] = flow;
@@ -323,6 +357,14 @@ export class FlowTable extends FlowView {
     words[base + STATE] = state;
     this.stats[INSERTS]++;
     return flow;
+  }
+
+  /** Some times in the life of a flow. */
+  #noteMove(flow: FlowIndex, from: number, to: number): void {
+    const marks = this.#marks;
+    if (marks === undefined) return;
+    if (to === ESTABLISHED) marks.mark(this.#lookup.hashOfRecord(flow));
+    else if (from === ESTABLISHED) marks.unmark(this.#lookup.hashOfRecord(flow));
   }
 
   #carryBytes(base: number, direction: number): void {

@@ -4,7 +4,12 @@
  */
 import { DecodeCode } from '../../src/capture/decode.ts';
 import { IpProtocol, TcpFlag, type Packet } from '../../src/capture/packet.ts';
-import { FLOW_LISTS, type FlowTimeouts, LIST_OF_STATE } from '../../src/flowtable/expiry.ts';
+import {
+  FLOW_LISTS,
+  FlowList,
+  type FlowTimeouts,
+  LIST_OF_STATE,
+} from '../../src/flowtable/expiry.ts';
 import { FlowKey } from '../../src/flowtable/key.ts';
 import {
   Field,
@@ -31,6 +36,9 @@ const LOCAL6 = 0xfd00_0000 | 0;
 const REMOTE6 = 0x2001_0db8;
 const LOCAL_PORT = 53;
 
+/** The marks of the established flows, of tables from `newTable`. */
+export const marksOf = new WeakMap<FlowTable, Int32Array>();
+
 export interface NewTable {
   readonly maxFlows?: number;
   readonly seeds?: readonly [number, number];
@@ -42,11 +50,15 @@ export function newTable(options: NewTable = {}): FlowTable {
   const { maxFlows = 16, seeds = SEEDS, timeouts } = options;
   const buffer = new ArrayBuffer(FlowTable.bytesFor(maxFlows));
   new Uint8Array(buffer).fill(0xa5);
-  return FlowTable.create(buffer, 0, {
+  const table = FlowTable.create(buffer, 0, {
     maxFlows,
     seeds,
     ...(timeouts === undefined ? {} : { timeouts }),
   });
+  const marks = new Int32Array(table.markBuckets * table.bucketWords);
+  table.useMarks(marks);
+  marksOf.set(table, marks);
+  return table;
 }
 
 /** The packet of a frame that carries sound IP. */
@@ -155,6 +167,7 @@ export function inconsistencies(table: FlowTable, now: number): string[] {
     ...indexProblems(table, live),
     ...listProblems(table, live, now),
     ...freeListProblems(table, live),
+    ...markProblems(table, live),
   ];
 }
 
@@ -203,6 +216,18 @@ function listProblems(table: FlowTable, live: readonly FlowIndex[], now: number)
     if (table.sizeOf(list) !== expected.length) problems.push(`list ${list}: wrong count`);
   }
   return problems;
+}
+
+/** A bucket of a small table never overflows here, so there is a mark for each established flow, and no other. */
+function markProblems(table: FlowTable, live: readonly FlowIndex[]): string[] {
+  const marks = marksOf.get(table);
+  if (marks === undefined) return [];
+  const expected = live
+    .filter((flow) => LIST_OF_STATE[table.state(flow)] === FlowList.Established)
+    .map((flow) => table.hashOf(keyIn(table, flow)) | 1);
+  const seen = marks.filter((mark) => mark !== 0);
+  const sorted = (values: Iterable<number>): string => [...values].toSorted((a, b) => a - b).join();
+  return sorted(seen) === sorted(expected) ? [] : ['the marks are not those of the flows'];
 }
 
 function freeListProblems(table: FlowTable, live: readonly FlowIndex[]): string[] {

@@ -11,6 +11,7 @@ import {
 import {
   type FrameMemory,
   type RingSizes,
+  type SharedMap,
   type SocketBinding,
   type SocketRings,
   type Waiter,
@@ -202,6 +203,11 @@ export class MemoryXdp implements XdpSystem {
 
   createSocketMap(): number {
     return this.#open('createSocketMap');
+  }
+
+  createSharedMap(entryWords: number, entries: number): SharedMap {
+    const descriptor = this.#open('createSharedMap');
+    return { descriptor, words: new Int32Array(entryWords * entries) };
   }
 
   loadProgram(): number {

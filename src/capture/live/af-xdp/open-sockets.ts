@@ -3,9 +3,12 @@
  * nothing: what was opened before a failure is closed.
  */
 import { BackendUnsupportedError, LiveOpenError } from '../live-wire.ts';
+import { Admission, type EstablishedFlows, QUEUE_WORDS, reservesOf } from './admission.ts';
 import {
   type FrameMemory,
+  type ProgramParts,
   type RingSizes,
+  type SharedMap,
   type SocketRings,
   type XdpDevice,
   XdpMode,
@@ -16,6 +19,7 @@ export interface SocketLayout {
   readonly memory: FrameMemory;
   readonly chunkBytes: number;
   readonly sizes: RingSizes;
+  readonly flows: EstablishedFlows;
 }
 
 /** A bound socket. */
@@ -28,6 +32,8 @@ export interface QueueSocket {
 
 export interface OpenedSockets {
   readonly sockets: readonly QueueSocket[];
+  /** In the order of the sockets. */
+  readonly admissions: readonly Admission[];
   readonly isZeroCopy: boolean;
   /** By side. */
   readonly modes: readonly XdpMode[];
@@ -74,12 +80,24 @@ class Opening {
     try {
       this.#devices.forEach((device, side) => this.#openQueues(device, side, isCopying));
       const isZeroCopy = this.#system.isZeroCopy(this.#sockets[0].socket);
-      const maps = this.#devices.map((device, side) => this.#mapSockets(device, side));
+      const admissions: Admission[] = [];
+      const { flows } = this.#layout;
+      const marks = this.#share(flows.bucketWords, flows.markBuckets);
+      const programs = this.#devices.map((device, side) => ({
+        marks: marks.descriptor,
+        buckets: flows.markBuckets,
+        hashKey: flows.hashKey,
+        ...this.#shareQueues(device, admissions),
+        sockets: this.#mapSockets(device, side),
+        side,
+      }));
       const modes = this.#devices.map((device, side) =>
-        this.#attach(device, maps[side], isZeroCopy),
+        this.#attach(device, programs[side], isZeroCopy),
       );
+      flows.useMarks(marks.words);
       return {
         sockets: this.#sockets,
+        admissions,
         isZeroCopy,
         modes,
         detach: () => this.#closeAll(this.#links),
@@ -127,11 +145,31 @@ class Opening {
     });
   }
 
-  #attach(device: XdpDevice, map: number, isZeroCopy: boolean): XdpMode {
+  #shareQueues(
+    device: XdpDevice,
+    admissions: Admission[],
+  ): Pick<ProgramParts, 'queues' | 'reserve' | 'linkReserve'> {
+    const places = this.#layout.sizes.receive;
+    const { descriptor, words } = this.#share(QUEUE_WORDS, device.receiveQueues);
+    for (let queue = 0; queue < device.receiveQueues; queue++) {
+      admissions.push(new Admission(words, queue, places));
+    }
+    return { queues: descriptor, ...reservesOf(places) };
+  }
+
+  #share(entryWords: number, entries: number): SharedMap {
+    return attempt('make a map that is shared with the kernel', () => {
+      const map = this.#system.createSharedMap(entryWords, entries);
+      this.#keep(map.descriptor);
+      return map;
+    });
+  }
+
+  #attach(device: XdpDevice, parts: ProgramParts, isZeroCopy: boolean): XdpMode {
     const system = this.#system;
     const attach = (mode: XdpMode): XdpMode => {
       const program = attempt('load the XDP program', () =>
-        this.#keep(system.loadProgram(map, device.index, mode)),
+        this.#keep(system.loadProgram(parts, device.index, mode)),
       );
       attempt(`attach the XDP program to ${device.name} (${mode} mode)`, () =>
         this.#links.push(system.attach(program, device.index, mode)),

@@ -11,6 +11,7 @@ import {
   type LiveWire,
   type WireHandler,
 } from '../live-wire.ts';
+import type { EstablishedFlows } from './admission.ts';
 import { FramePool } from './frame-pool.ts';
 import { causeCode, openSockets, type OpenedSockets } from './open-sockets.ts';
 import { Port } from './port.ts';
@@ -38,6 +39,7 @@ const BUSY_RETRY_MILLISECONDS = 20;
 export interface AfXdpWireOptions extends AfXdpLoopOptions {
   readonly outside: string;
   readonly inside: string;
+  readonly flows: EstablishedFlows;
 }
 
 /** How the kernel hands over frames of one interface. */
@@ -73,11 +75,17 @@ export function openAfXdpWire(
   const sockets = devices.reduce((sum, device) => sum + device.receiveQueues, 0);
   const frames = sockets * (sizes.fill + sizes.receive + sizes.send + sizes.completion);
   const memory = system.allocate(frames * chunkBytes);
-  const opened = openPatiently(() => openSockets(system, devices, { memory, chunkBytes, sizes }));
+  const opened = openPatiently(() =>
+    openSockets(system, devices, { memory, chunkBytes, sizes, flows: options.flows }),
+  );
   const pool = new FramePool(frames, chunkBytes);
   const ports = opened.sockets.map(
-    ({ side, socket, rings }) =>
-      new Port({ side, socket }, rings, { system, counts: handler.counts, pool }),
+    ({ side, socket, rings }, n) =>
+      new Port({ side, socket, admission: opened.admissions[n] }, rings, {
+        system,
+        counts: handler.counts,
+        pool,
+      }),
   );
   const parts = {
     view: new DataView(memory.buffer),

@@ -5,6 +5,7 @@
  *   pool <- completion ring <- [kernel sends] <- send ring
  */
 import type { WireCounts } from '../live-wire.ts';
+import type { Admission } from './admission.ts';
 import type { FramePool } from './frame-pool.ts';
 import { ConsumerRing, DESCRIPTOR_LENGTH, ProducerRing } from './ring.ts';
 import { SendError, type SocketRings, type XdpStatistics, type XdpSystem } from './system.ts';
@@ -24,6 +25,8 @@ function emptyStatistics(): XdpStatistics {
 export class Port {
   readonly side: number;
   readonly socket: number;
+  /** Who gets into the receive ring while it fills. */
+  readonly admission: Admission;
   readonly receive: ConsumerRing;
   readonly #fill: ProducerRing;
   readonly #send: ProducerRing;
@@ -40,7 +43,7 @@ export class Port {
   #isGone = false;
 
   constructor(
-    place: { readonly side: number; readonly socket: number },
+    place: { readonly side: number; readonly socket: number; readonly admission: Admission },
     rings: SocketRings,
     parts: {
       readonly system: XdpSystem;
@@ -50,6 +53,7 @@ export class Port {
   ) {
     this.side = place.side;
     this.socket = place.socket;
+    this.admission = place.admission;
     this.receive = new ConsumerRing(rings.receive);
     this.#fill = new ProducerRing(rings.fill);
     this.#send = new ProducerRing(rings.send);
@@ -133,10 +137,11 @@ export class Port {
     const now = this.#statistics;
     const counted = this.#counted;
     const ringFull = now.receiveRingFull - counted.receiveRingFull;
-    const drops = now.receiveDropped - counted.receiveDropped + ringFull;
+    const refused = this.admission.takeRefused();
+    const drops = now.receiveDropped - counted.receiveDropped + ringFull + refused;
     const invalid = now.invalidDescriptors - counted.invalidDescriptors;
     if (drops > 0) this.#counts.kernelDropped(this.side, drops);
-    if (ringFull > 0) this.#counts.receiveRingFull(this.side, ringFull);
+    if (ringFull + refused > 0) this.#counts.receiveRingFull(this.side, ringFull + refused);
     if (invalid > 0) this.#counts.invalidDescriptors(this.side, invalid);
     Object.assign(counted, now);
   }

@@ -6,6 +6,29 @@
  */
 import type { RingMemory } from './ring.ts';
 
+/** A map of the kernel's whose entries are in memory that we share with it. */
+export interface SharedMap {
+  readonly descriptor: number;
+  /** All entries, one behind the other; zero at first. */
+  readonly words: Int32Array;
+}
+
+/** What our program on one interface works with. */
+export interface ProgramParts {
+  /** Map from receive queue to socket. */
+  readonly sockets: number;
+  /** Map with `QUEUE_WORDS` for each receive queue. */
+  readonly queues: number;
+  /** Map of buckets of the marks of established flows. */
+  readonly marks: number;
+  readonly buckets: number;
+  readonly hashKey: Int32Array;
+  /** One of `Side`. */
+  readonly side: number;
+  readonly reserve: number;
+  readonly linkReserve: number;
+}
+
 /** A network device as the backend sees it. */
 export interface XdpDevice {
   readonly name: string;
@@ -90,8 +113,13 @@ export interface XdpSystem {
   receiveAll(device: number): number;
   /** A map from receive queue to socket. */
   createSocketMap(queues: number): number;
-  /** The program that redirects every frame to the socket of its queue, and drops it where there is none. */
-  loadProgram(map: number, device: number, mode: XdpMode): number;
+  /** @param entryWords an even number */
+  createSharedMap(entryWords: number, entries: number): SharedMap;
+  /**
+   * The program that redirects a frame to the socket of its queue, and drops it where there is none or the queue has no
+   * place for it.
+   */
+  loadProgram(parts: ProgramParts, device: number, mode: XdpMode): number;
   setSocket(map: number, queue: number, socket: number): void;
   /** Our program on a device, until the descriptor is closed. */
   attach(program: number, device: number, mode: XdpMode): number;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { AF_XDP_MTU_MAX, openAfXdpWire } from '../../../../src/capture/live/af-xdp/open.ts';
 import type { XdpDevice } from '../../../../src/capture/live/af-xdp/system.ts';
 import { BackendUnsupportedError, LiveOpenError } from '../../../../src/capture/live/live-wire.ts';
+import { newTable } from '../../../helpers/flows.ts';
 import { MemoryXdp, type MemoryXdpOptions, QUIET, xdpDevice } from '../../../helpers/memory-xdp.ts';
 
 const handler = {
@@ -39,7 +40,13 @@ function kernel(
 }
 
 function open(system: MemoryXdp): ReturnType<typeof openAfXdpWire> {
-  const options = { outside: 'out0', inside: 'in0', busyPoll: 0, lost: () => undefined };
+  const options = {
+    outside: 'out0',
+    inside: 'in0',
+    busyPoll: 0,
+    lost: () => undefined,
+    flows: newTable(),
+  };
   const opened = openAfXdpWire(options, handler, system);
   opened.wire.stop();
   return opened;

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 
+import { newTable } from '../../../helpers/flows.ts';
 import { describe, expect, test } from 'vitest';
 
 import { openAfXdpWire } from '../../../../src/capture/live/af-xdp/open.ts';
@@ -73,6 +74,7 @@ function rig(options: RigOptions): Rig {
       outside: 'out0',
       inside: 'in0',
       busyPoll: options.busyPoll ?? 0,
+      flows: newTable(),
       lost: (error) => {
         lost.push(error.message);
         ended.emit('end');
@@ -299,7 +301,7 @@ describe('an af-xdp wire', () => {
       };
       const handler = { judge: () => 1, tick: () => {}, counts };
       openAfXdpWire(
-        { outside: 'out0', inside: 'in0', busyPoll: 0, lost: resolve },
+        { outside: 'out0', inside: 'in0', busyPoll: 0, lost: resolve, flows: newTable() },
         handler,
         system,
       );
