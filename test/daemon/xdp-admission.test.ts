@@ -199,7 +199,7 @@ describe.skipIf(obstacle !== undefined)(`admission (${obstacle ?? 'live'})`, () 
     expect(admitted(frame, 5)).toBe(5);
     expect(admission.takeRefused()).toBe(995);
     expect(admission.takeRefused()).toBe(0);
-    admission.grant(1);
+    admission.grant(1, 1, 0);
     expect((queue[Queue.Limit] ?? 0) - (queue[Queue.Admitted] ?? 0)).toBe(PLACES - PLACES / 8 - 1);
   });
 

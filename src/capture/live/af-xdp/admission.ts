@@ -39,10 +39,22 @@ export interface EstablishedFlows {
   useMarks(words: Int32Array): void;
 }
 
+/** How long a frame of nobody special may wait in a queue that does not get shorter, in milliseconds. */
+const STANDING_MILLISECONDS = 10;
+/** Places that are for everybody however slow the others are judged. */
+const OPEN_MIN = 256;
+/** Weight of the last batch in the time that a frame takes. */
+const SMOOTHING = 1 / 16;
+
 export class Admission {
   readonly #words: Int32Array;
   readonly #first: number;
-  readonly #open: number;
+  readonly #openMax: number;
+  /** Milliseconds from one frame to the next while frames are always waiting; 0 while they are not. */
+  #perFrame = 0;
+  /** The batch before this one: when it began, and its frames, 0 when it left none waiting. */
+  #before = 0;
+  #framesBefore = 0;
   #counted = 0;
 
   /**
@@ -52,15 +64,28 @@ export class Admission {
   constructor(words: Int32Array, queue: number, places: number) {
     this.#words = words;
     this.#first = queue * QUEUE_WORDS;
-    this.#open = places - reservesOf(places).reserve;
-    this.grant(0);
+    this.#openMax = places - reservesOf(places).reserve;
+    this.grant(0, 0, 0);
   }
 
-  /** Lets as many in as there is room for. @param waiting frames in the ring now */
-  grant(waiting: number): void {
+  /**
+   * Lets as many in as there is room for. A queue that is always full holds up those who get in: fewer places are open
+   * then, so that whoever gets one does not wait long for its turn.
+   * @param waiting frames in the ring now
+   * @param count of these that are read next
+   * @param now milliseconds
+   */
+  grant(waiting: number, count: number, now: number): void {
+    const isLast = this.#framesBefore === 0;
+    const perFrame = isLast ? 0 : (now - this.#before) / this.#framesBefore;
+    this.#perFrame += (perFrame - this.#perFrame) * SMOOTHING;
+    this.#before = now;
+    this.#framesBefore = waiting > count ? count : 0;
+    const wanted = STANDING_MILLISECONDS / this.#perFrame;
+    const open = Math.min(this.#openMax, Math.max(OPEN_MIN, wanted));
     const words = this.#words;
     const admitted = Atomics.load(words, this.#first + Queue.Admitted);
-    Atomics.store(words, this.#first + Queue.Limit, admitted + this.#open - waiting);
+    Atomics.store(words, this.#first + Queue.Limit, admitted + Math.floor(open) - waiting);
   }
 
   /** Frames dropped since the last call. */

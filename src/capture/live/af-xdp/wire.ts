@@ -134,10 +134,10 @@ export class AfXdpWire implements LiveWire {
       const port = ports[n];
       const waiting = port.receive.ready();
       if (waiting === 0) continue;
-      port.admission.grant(waiting);
       const count = Math.min(waiting, FRAMES_PER_BATCH);
       frames += count;
       const start = performance.now();
+      port.admission.grant(waiting, count, start);
       this.#batch(port, this.#exits[n], count);
       this.#counts.batch(waiting, performance.now() - start);
     }
