@@ -76,7 +76,7 @@ const trafficMetrics: readonly MetricDefinition[] = [
   define(
     'receive_ring_full_total',
     'counter',
-    'Of the frames that the kernel dropped, those for which the receive ring had no room (af-xdp).',
+    'Of the frames that the kernel dropped, those for which the receive ring had no room, or none but for established flows (af-xdp).',
     INTERFACE,
     interfaceCounter(InterfaceCounter.ReceiveRingFull),
   ),

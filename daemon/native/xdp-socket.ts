@@ -234,10 +234,7 @@ class AfXdpSystem implements XdpSystem {
     const vlanTagFunction = mode === XdpMode.Native ? kernelFunction(VLAN_TAG_FUNCTION) : undefined;
     if (vlanTagFunction !== undefined) {
       try {
-        return this.#bpf.loadXdpProgram(
-          redirectProgram(parts, vlanTagFunction),
-          device,
-        );
+        return this.#bpf.loadXdpProgram(redirectProgram(parts, vlanTagFunction), device);
       } catch {
         // Without it a driver's VLAN offload has to be off, which the daemon sees to.
       }

@@ -55,7 +55,9 @@ export function newTable(options: NewTable = {}): FlowTable {
     seeds,
     ...(timeouts === undefined ? {} : { timeouts }),
   });
-  const marks = new Int32Array(table.markBuckets * table.bucketWords);
+  // So many buckets that none overflows.
+  const buckets = Math.max(2 ** 14, 16 * table.markBuckets);
+  const marks = new Int32Array(buckets * table.bucketWords);
   table.useMarks(marks);
   marksOf.set(table, marks);
   return table;
@@ -218,7 +220,7 @@ function listProblems(table: FlowTable, live: readonly FlowIndex[], now: number)
   return problems;
 }
 
-/** A bucket of a small table never overflows here, so there is a mark for each established flow, and no other. */
+/** No bucket overflows here, so there is a mark for each established flow, and no other. */
 function markProblems(table: FlowTable, live: readonly FlowIndex[]): string[] {
   const marks = marksOf.get(table);
   if (marks === undefined) return [];

@@ -43,18 +43,24 @@ export interface EstablishedFlows {
 const STANDING_MILLISECONDS = 10;
 /** Places that are for everybody however slow the others are judged. */
 const OPEN_MIN = 256;
-/** Weight of the last batch in the time that a frame takes. */
-const SMOOTHING = 1 / 16;
+/** The time that counts when a queue's speed is taken: a pause of some milliseconds must not look like a slow queue. */
+const WINDOW_MILLISECONDS = 100;
+/** What a queue is taken for that was empty: a microsecond for each frame. */
+const USUAL_MILLISECONDS = 20;
+const USUAL_FRAMES = 20_000;
+const FORGETTING = 1 / 16;
 
+/** One receive queue. */
 export class Admission {
   readonly #words: Int32Array;
   readonly #first: number;
   readonly #openMax: number;
-  /** Milliseconds from one frame to the next while frames are always waiting; 0 while they are not. */
-  #perFrame = 0;
+  /** So many frames left the queue in so much time, while others were waiting. */
+  #milliseconds = USUAL_MILLISECONDS;
+  #frames = USUAL_FRAMES;
   /** The batch before this one: when it began, and its frames, 0 when it left none waiting. */
-  #before = 0;
-  #framesBefore = 0;
+  #batchStart = 0;
+  #batchFrames = 0;
   #counted = 0;
 
   /**
@@ -76,16 +82,27 @@ export class Admission {
    * @param now milliseconds
    */
   grant(waiting: number, count: number, now: number): void {
-    const isLast = this.#framesBefore === 0;
-    const perFrame = isLast ? 0 : (now - this.#before) / this.#framesBefore;
-    this.#perFrame += (perFrame - this.#perFrame) * SMOOTHING;
-    this.#before = now;
-    this.#framesBefore = waiting > count ? count : 0;
-    const wanted = STANDING_MILLISECONDS / this.#perFrame;
-    const open = Math.min(this.#openMax, Math.max(OPEN_MIN, wanted));
+    this.#noteSpeed(now);
+    this.#batchStart = now;
+    this.#batchFrames = waiting > count ? count : 0;
+    const inTime = (STANDING_MILLISECONDS * this.#frames) / this.#milliseconds;
+    const open = Math.floor(Math.min(this.#openMax, Math.max(OPEN_MIN, inTime)));
     const words = this.#words;
     const admitted = Atomics.load(words, this.#first + Queue.Admitted);
-    Atomics.store(words, this.#first + Queue.Limit, admitted + Math.floor(open) - waiting);
+    Atomics.store(words, this.#first + Queue.Limit, admitted + open - waiting);
+  }
+
+  #noteSpeed(now: number): void {
+    if (this.#batchFrames === 0) {
+      this.#milliseconds += (USUAL_MILLISECONDS - this.#milliseconds) * FORGETTING;
+      this.#frames += (USUAL_FRAMES - this.#frames) * FORGETTING;
+      return;
+    }
+    this.#milliseconds += now - this.#batchStart;
+    this.#frames += this.#batchFrames;
+    if (this.#milliseconds <= WINDOW_MILLISECONDS) return;
+    this.#milliseconds /= 2;
+    this.#frames /= 2;
   }
 
   /** Frames dropped since the last call. */

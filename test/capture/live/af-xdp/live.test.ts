@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { assemble, exit, set } from '../../../../daemon/native/bpf-assembler.ts';
+import { assemble, exit as exitProgram, set } from '../../../../daemon/native/bpf-assembler.ts';
 import { Bpf } from '../../../../daemon/native/bpf.ts';
 import { kernelFunction } from '../../../../daemon/native/btf.ts';
 import { readNetworkDevice } from '../../../../daemon/native/network-device.ts';
@@ -288,7 +288,7 @@ describe.skipIf(obstacle !== undefined)(`af-xdp on a wire (${obstacle ?? 'live'}
   ])('a program that is attached already %s is named as what it is', async (_, isGeneric) => {
     const bpf = new Bpf();
     const XDP_PASS = 2;
-    const program = bpf.loadXdpProgram(assemble([set(0, XDP_PASS), exit()]));
+    const program = bpf.loadXdpProgram(assemble([set(0, XDP_PASS), exitProgram()]));
     const link = bpf.linkXdp(program, readNetworkDevice('m1')?.index ?? 0, isGeneric);
     expect(await open()).toEqual({
       error: expect.stringMatching(
