@@ -4,7 +4,8 @@
 import { BATCH_FRAMES, FrameBatch } from '../../src/capture/frame.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
-import { FlowEvents } from '../../src/engine/flow-events.ts';
+import { EVENT_CAPACITY, EVENT_HEADER_WORDS, EventHeader } from '../../src/engine/event-record.ts';
+import { DENIED_PER_MILLISECOND, FlowEvents } from '../../src/engine/flow-events.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { Pipeline } from '../../src/engine/pipeline.ts';
 import { Reason } from '../../src/engine/reason.ts';
@@ -34,6 +35,8 @@ const SEEDS = [17, 4711] as const;
 interface Rig {
   readonly pipeline: Pipeline;
   readonly flows: FlowTable;
+  /** The header of the ring of flow events, which nobody reads. */
+  readonly events: Int32Array;
 }
 
 function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: ArrayBuffer): Rig {
@@ -41,6 +44,7 @@ function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: A
   const { buffer } = compileImage(policy, policy.nics, 1, new PolicyRegistry());
   const memory = flowMemory ?? new ArrayBuffer(FlowTable.bytesFor(maxFlows));
   const flows = FlowTable.create(memory, 0, { maxFlows, seeds: SEEDS });
+  const ring = new ArrayBuffer(FlowEvents.bytes);
   const pipeline = new Pipeline(
     { maxFrameLength: 1522 },
     {
@@ -48,11 +52,19 @@ function rig(ruleCount: number, maxFlows: number, family: Family, flowMemory?: A
       flows,
       fragments: new FragmentTable(SEEDS),
       counters: new Counters(new ArrayBuffer(Counters.bytes)),
-      events: FlowEvents.create(new ArrayBuffer(FlowEvents.bytes)),
+      events: FlowEvents.create(ring),
     },
   );
   pipeline.setTime(NOW_MS);
-  return { pipeline, flows };
+  return { pipeline, flows, events: new Int32Array(ring, 0, EVENT_HEADER_WORDS) };
+}
+
+/** Whether flow events are told: all of them to a reader that is never late, or none because the ring is full. */
+type Telling = 'read' | 'full';
+
+function setEvents(events: Int32Array, telling: Telling): void {
+  const written = events[EventHeader.Written] ?? 0;
+  events[EventHeader.Read] = telling === 'read' ? written : written - EVENT_CAPACITY;
 }
 
 function udp(family: Family, port: number): FrameSpec {
@@ -171,7 +183,7 @@ function tcpHit(count: number): Workload {
 }
 
 /** Every frame opens a flow: from an empty table to a full one. */
-function newFlows(count: number, ruleCount: number, family: Family): Workload {
+function newFlows(count: number, ruleCount: number, family: Family, telling?: Telling): Workload {
   const memory = new ArrayBuffer(FlowTable.bytesFor(count));
   const pool = framePool({ template: udp(family, ALLOWED_PORT), remote: 'source', count });
   let made = rig(ruleCount, count, family, memory);
@@ -185,6 +197,7 @@ function newFlows(count: number, ruleCount: number, family: Family): Workload {
     run(operations) {
       let at = 0;
       for (let done = 0; done < operations; done += BATCH) {
+        if (telling !== undefined) setEvents(made.events, telling);
         at = judge(made.pipeline, pool, OUTSIDE, at, 'batches');
         made.pipeline.housekeep();
       }
@@ -203,6 +216,32 @@ function denied(ruleCount: number, family: Family): Workload {
   });
   judgeAll(made, pool, OUTSIDE, Reason.RuleDeny);
   return steady(made, pool, { rules: ruleCount, flows: 0 });
+}
+
+/** Likewise, and each of them is told: the time goes on as fast as that many may be. */
+function deniedAndTold(ruleCount: number): Workload {
+  const count = 65_536;
+  const made = rig(ruleCount, 1024, 4);
+  const flows = shuffled(count);
+  const pool = framePool({ template: udp(4, DENIED_PORT), remote: 'source', count, flows });
+  let now = NOW_MS;
+  return {
+    batch: BATCH,
+    facts: { rules: ruleCount, flows: 0 },
+    run(operations) {
+      const before = made.events[EventHeader.Written] ?? 0;
+      let at = 0;
+      for (let done = 0; done < operations; done += BATCH) {
+        setEvents(made.events, 'read');
+        now += BATCH / DENIED_PER_MILLISECOND;
+        made.pipeline.setTime(now);
+        at = judge(made.pipeline, pool, OUTSIDE, at, 'batches');
+        made.pipeline.housekeep();
+      }
+      const told = ((made.events[EventHeader.Written] ?? 0) - before) | 0;
+      expectThat(told === operations, `${told} of ${operations} denied packets were told`);
+    },
+  };
 }
 
 /** A flood of new flows against a full table: each pushes out the oldest unreplied one. */
@@ -253,8 +292,11 @@ const MAKERS: Readonly<Record<string, () => Workload>> = {
   'new-1k-rules': () => newFlows(65_536, 1000, 4),
   'new-1k-rules-1M-flows': () => newFlows(1_048_576, 1000, 4),
   'new-1k-rules-ipv6': () => newFlows(65_536, 1000, 6),
+  'new-1k-rules-events-read': () => newFlows(65_536, 1000, 4, 'read'),
+  'new-1k-rules-events-full': () => newFlows(65_536, 1000, 4, 'full'),
   'new-1-rule': () => newFlows(65_536, 1, 4),
   'denied-1k-rules': () => denied(1000, 4),
+  'denied-1k-rules-events-read': () => deniedAndTold(1000),
   'denied-1k-rules-ipv6': () => denied(1000, 6),
   'flood-full-table': () => flood(262_144, 1000),
 };

@@ -51,7 +51,7 @@ const COUNTER_WORDS = 5;
 const DENIED_CAPACITY = EVENT_CAPACITY / 2;
 /** Denied packets told at once, and then per millisecond: some 4,000 a second. The others are counted. */
 export const DENIED_BURST = 4096;
-const DENIED_PER_MILLISECOND = 4;
+export const DENIED_PER_MILLISECOND = 4;
 
 /** The memory is no ring of this version. */
 export class FlowEventsError extends Error {
