@@ -3,17 +3,19 @@
  * so that what goes on beside a load can be watched, not only what becomes of the load.
  */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { WireStatus } from '../daemon/status.ts';
 import { TestDaemon } from '../test/helpers/daemon.ts';
 import { Lab } from '../test/helpers/lab.ts';
 import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../test/helpers/network.ts';
 import type { Peer } from '../test/helpers/peer-client.ts';
+import type { FloodLoadArguments } from './overload/flood-load.ts';
 import { LOCAL, type TrialRule, trialRules } from './rules/trial-policy.ts';
 
 export const RULES = 1000;
 /** The router's end of the cable to the wire: what comes from the network comes from here. */
-export const NETWORK_DEVICE = 'wire0';
-export const LOAD_CORE = '0';
+const NETWORK_DEVICE = 'wire0';
+const LOAD_CORE = '0';
 const KIBIBYTE = 1024;
 
 /** @param rules of the group; one less is a change for a reload */
@@ -59,6 +61,23 @@ export async function buildBed(): Promise<Bed> {
 }
 
 export const internet = ({ network }: Bed): Peer => hostOf(network, 'internet').peer;
+
+/**
+ * Starts a flood from the network, on the core for loads.
+ * @returns what waits for its end @throws Error from that, when it went wrong
+ */
+export function startFlood(
+  { lab, network }: Bed,
+  flood: Omit<FloodLoadArguments, 'device'>,
+): () => Promise<void> {
+  const request: FloodLoadArguments = { device: NETWORK_DEVICE, ...flood };
+  const program = fileURLToPath(new URL('./overload/flood-load.js', import.meta.url));
+  const command = ['taskset', '-c', LOAD_CORE, process.execPath, program] as const;
+  const load = lab.spawn(network.router, 'flood', [...command, JSON.stringify(request)]);
+  return async () => {
+    if ((await load.exited) !== 'exit 0') throw new Error(`the flood: ${load.stderr}`);
+  };
+}
 
 /** Frames that came from outside: those read, those the kernel dropped, those that got a verdict. */
 export function inboundCounts({ interfaces, reasons }: WireStatus): [number, number, number] {

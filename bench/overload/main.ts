@@ -8,7 +8,6 @@
  * bench/results/overload.json. Needs root.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { WireStatus } from '../../daemon/status.ts';
 import { hostOf } from '../../test/helpers/network.ts';
@@ -18,17 +17,15 @@ import {
   buildBed,
   inboundCounts,
   internet,
-  LOAD_CORE,
   memoryOf,
-  NETWORK_DEVICE,
   RULES,
+  startFlood,
 } from '../bed-of-hosts.ts';
 import { readEnvironment } from '../environment.ts';
 import { writeResults } from '../results-file.ts';
 import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median } from '../statistics.ts';
 import { type Flood, FLOODS } from './floods.ts';
-import type { FloodLoadArguments } from './flood-load.ts';
 import type { FloodResult } from './results.ts';
 
 /** Bytes a second of the transfer. */
@@ -71,22 +68,14 @@ async function measure(
   rate: number | undefined,
   seconds: number,
 ): Promise<FloodResult> {
-  const { lab, network, daemon } = bed;
+  const { daemon } = bed;
   const baseline = await transferRate(bed, BASELINE_MS);
   const before = daemon.wire();
   const memoryBefore = memoryOf(before.processId);
-  const request: FloodLoadArguments = {
-    device: NETWORK_DEVICE,
-    flood,
-    seconds,
-    ...(rate === undefined ? {} : { rate }),
-  };
-  const program = fileURLToPath(new URL('./flood-load.js', import.meta.url));
-  const command = ['taskset', '-c', LOAD_CORE, process.execPath, program] as const;
-  const load = lab.spawn(network.router, 'flood', [...command, JSON.stringify(request)]);
+  const floodEnds = startFlood(bed, { flood, seconds, ...(rate === undefined ? {} : { rate }) });
   await sleep(SETTLE_MS);
   const during = await transferRate(bed, seconds * 1000 - SETTLE_MS);
-  if ((await load.exited) !== 'exit 0') throw new Error(`the flood: ${load.stderr}`);
+  await floodEnds();
   const recovery = await recoveryTime(bed, baseline);
   // Nothing but the transfer goes on, and a stopped one would have nothing left to count: wait until the counts agree.
   const after = await waitFor('the counts to be of one moment', () => {

@@ -7,7 +7,6 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../test/helpers/project-root.ts';
 import { hostOf } from '../../test/helpers/network.ts';
@@ -16,14 +15,12 @@ import {
   buildBed,
   inboundCounts,
   internet,
-  LOAD_CORE,
   memoryOf,
-  NETWORK_DEVICE,
   policy,
   RULES,
+  startFlood,
 } from '../bed-of-hosts.ts';
 import { readEnvironment } from '../environment.ts';
-import type { FloodLoadArguments } from '../overload/flood-load.ts';
 import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median, spread } from '../statistics.ts';
 import type { Growth, SoakResults } from './results.ts';
@@ -83,23 +80,19 @@ function growthOf(samples: readonly Sample[], read: (sample: Sample) => number):
 }
 
 async function soak(bed: Bed, minutes: number, rate: number): Promise<SoakResults> {
-  const { daemon, lab, network } = bed;
+  const { daemon } = bed;
   const seconds = minutes * SECONDS_PER_MINUTE;
   const { connection = 0 } = await internet(bed).call('connect', {
     address: LOCAL[4],
     port: ALLOWED_PORT,
   });
-  const request: FloodLoadArguments = {
-    device: NETWORK_DEVICE,
+  const before = daemon.wire();
+  const control = daemon.process.child.pid ?? 0;
+  const loadEnds = startFlood(bed, {
     flood: 'udp, random sources, allowed: a flow each',
     rate,
     seconds,
-  };
-  const program = fileURLToPath(new URL('../overload/flood-load.js', import.meta.url));
-  const before = daemon.wire();
-  const control = daemon.process.child.pid ?? 0;
-  const command = ['taskset', '-c', LOAD_CORE, process.execPath, program] as const;
-  const load = lab.spawn(network.router, 'load', [...command, JSON.stringify(request)]);
+  });
   const start = performance.now();
   const elapsed = (): number => (performance.now() - start) / 1000;
   const samples: Sample[] = [];
@@ -127,7 +120,7 @@ async function soak(bed: Bed, minutes: number, rate: number): Promise<SoakResult
       `control ${Math.round((last?.controlMemory ?? 0) / 2 ** 20)} MB, round trip ${last?.roundTrip.toFixed(2) ?? ''} ms`,
     );
   }
-  if ((await load.exited) !== 'exit 0') throw new Error(`the load: ${load.stderr}`);
+  await loadEnds();
   await sleep(1000);
   const after = daemon.wire();
   const [framesRead, kernelDrops, judged] = inboundCounts(after);
