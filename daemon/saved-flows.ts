@@ -18,13 +18,9 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   constants,
-  fchmodSync,
-  fstatSync,
   fsyncSync,
   openSync,
   readFileSync,
-  renameSync,
-  rmSync,
   statfsSync,
   writeFileSync,
 } from 'node:fs';
@@ -33,6 +29,7 @@ import { z } from 'zod';
 import { ROW_WORDS, takeRows } from '../src/flowtable/saved-flows.ts';
 import { FlowView } from '../src/flowtable/view.ts';
 import { type SegmentPaths, segmentPaths } from './data-plane/segment-paths.ts';
+import { privateFileProblem, replacePrivateFile } from './private-file.ts';
 import { isMemoryFileSystem } from './supervisor-lock.ts';
 
 const MAGIC = Buffer.from('NSGDFLOW', 'latin1');
@@ -41,8 +38,6 @@ const VERSION = 1;
 const PREFIX_BYTES = 16;
 const DIGEST_BYTES = 32;
 const ROW_BYTES = ROW_WORDS * 4;
-const MODE = 0o600;
-const FORBIDDEN_MODE_BITS = 0o077;
 /** Names of 65,535 rules of 80 characters, and what JSON adds. */
 const HEADER_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -145,22 +140,10 @@ export function saveFlows(
 }
 
 function replaceFile(path: string, parts: readonly Buffer[]): void {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-  const descriptor = openSync(temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, MODE);
-  try {
-    // Whatever the umask.
-    fchmodSync(descriptor, MODE);
+  replacePrivateFile(path, (descriptor) => {
     for (const part of parts) writeFileSync(descriptor, part);
     fsyncSync(descriptor);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  } finally {
-    closeSync(descriptor);
-  }
+  });
   syncDirectory(dirname(path));
 }
 
@@ -221,13 +204,8 @@ function readOwnFile(path: string): Buffer<ArrayBuffer> | undefined {
     throw error;
   }
   try {
-    const status = fstatSync(descriptor);
-    if (!status.isFile() || status.uid !== process.geteuid?.()) {
-      throw new SavedFlowsError(`${path}: not a file of this user`);
-    }
-    if ((status.mode & FORBIDDEN_MODE_BITS) !== 0) {
-      throw new SavedFlowsError(`${path}: open to other users, expected mode 0600`);
-    }
+    const problem = privateFileProblem(descriptor);
+    if (problem !== undefined) throw new SavedFlowsError(`${path} ${problem}`);
     const bytes = readFileSync(descriptor);
     return Buffer.from(new Uint8Array(bytes).buffer);
   } finally {

@@ -6,13 +6,12 @@
  * one after munmap ends the process with SIGSEGV. So a mapping lives as long as the process; one that grows useless
  * early (an old policy) gives its pages back with `release()` and keeps only its address range.
  */
-import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, rmSync, writeSync } from 'node:fs';
 
+import { privateFileProblem, replacePrivateFile } from '../private-file.ts';
 import { loadLibc } from './libc.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants;
-const MODE = 0o600;
-const FORBIDDEN_MODE_BITS = 0o077;
+const { O_NOFOLLOW, O_RDWR } = constants;
 
 /** A file that must not be mapped: not ours, readable by others, or empty. */
 export class SegmentError extends Error {
@@ -41,7 +40,7 @@ export class Segment {
     if (!Number.isSafeInteger(bytes) || bytes <= 0) {
       throw new RangeError(`a segment has at least 1 byte, not ${bytes}`);
     }
-    return withNewFile(path, (descriptor) => {
+    return replacePrivateFile(path, (descriptor) => {
       const libc = loadLibc();
       libc.allocate(descriptor, bytes, path);
       return new Segment(path, libc.mapShared(descriptor, bytes));
@@ -50,7 +49,7 @@ export class Segment {
 
   /** Writes a file that another process will open as a segment, in one step; maps nothing here. */
   static write(path: string, content: Uint8Array): void {
-    withNewFile(path, (descriptor) => {
+    replacePrivateFile(path, (descriptor) => {
       loadLibc().allocate(descriptor, content.byteLength, path);
       let at = 0;
       while (at < content.byteLength) {
@@ -66,17 +65,11 @@ export class Segment {
   static open(path: string): Segment {
     const descriptor = openSync(path, O_RDWR | O_NOFOLLOW);
     try {
-      const status = fstatSync(descriptor);
-      const owner = process.geteuid?.() ?? 0;
-      if (!status.isFile()) throw new SegmentError(`${path} is not a regular file`);
-      if (status.uid !== owner) {
-        throw new SegmentError(`${path} belongs to user ${status.uid}, expected ${owner}`);
-      }
-      if ((status.mode & FORBIDDEN_MODE_BITS) !== 0) {
-        throw new SegmentError(`${path} is open to other users, expected mode 0600`);
-      }
-      if (status.size === 0) throw new SegmentError(`${path} is empty`);
-      return new Segment(path, loadLibc().mapShared(descriptor, status.size));
+      const problem = privateFileProblem(descriptor);
+      if (problem !== undefined) throw new SegmentError(`${path} ${problem}`);
+      const { size } = fstatSync(descriptor);
+      if (size === 0) throw new SegmentError(`${path} is empty`);
+      return new Segment(path, loadLibc().mapShared(descriptor, size));
     } finally {
       closeSync(descriptor);
     }
@@ -92,22 +85,5 @@ export class Segment {
   /** Removes the name. Whoever has it mapped, this process too, keeps the memory. */
   unlink(): void {
     rmSync(this.path, { force: true });
-  }
-}
-
-/** Fills a new file under a temporary name, then gives it its name. */
-function withNewFile<T>(path: string, fill: (descriptor: number) => T): T {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
-  const descriptor = openSync(temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, MODE);
-  try {
-    const result = fill(descriptor);
-    renameSync(temporary, path);
-    return result;
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  } finally {
-    closeSync(descriptor);
   }
 }

@@ -50,10 +50,11 @@ export function takeRows(view: FlowView): Int32Array {
  */
 export function putRows(table: FlowTable, rows: Int32Array, translation: RowTranslation): number {
   const { words, header, maxFlows } = table;
-  const chosen = chooseRows(rows, translation, maxFlows);
   let record = 0;
-  for (const { row, age } of chosen) {
+  for (const order of chooseRows(rows, translation, maxFlows)) {
     const base = record * RECORD_WORDS;
+    const row = order % UNIT;
+    const age = Math.floor(order / UNIT) % UNIT;
     words.set(rows.subarray(row * ROW_WORDS, (row + 1) * ROW_WORDS), base);
     const state = words[base + Word.State] & 0xff;
     words[base + Word.State] = state | ((translation.now - age) << Field.LastSeenShift);
@@ -65,32 +66,30 @@ export function putRows(table: FlowTable, rows: Int32Array, translation: RowTran
   return record;
 }
 
-interface ChosenRow {
-  readonly row: number;
-  /** Seconds since its last packet, up to now. */
-  readonly age: number;
-  readonly isEstablished: boolean;
-}
+/** Rows and ages are below it. */
+const UNIT = 2 ** 24;
 
+/**
+ * The rows to put in, as numbers that are less for what goes first: 1 bit that no connection is established, 24 bits of seconds
+ * since the last packet, 24 bits of the row.
+ */
 function chooseRows(
   rows: Int32Array,
   { savedAt, elapsed }: RowTranslation,
   limit: number,
-): ChosenRow[] {
-  const chosen: ChosenRow[] = [];
-  const count = Math.floor(rows.length / ROW_WORDS);
+): Float64Array {
+  const count = Math.min(UNIT, Math.floor(rows.length / ROW_WORDS));
+  const chosen = new Float64Array(count);
+  let found = 0;
   for (let row = 0; row < count; row++) {
     const word = rows[row * ROW_WORDS + Word.State] ?? 0;
     const age = ageSince(word >>> Field.LastSeenShift, savedAt & SECONDS_MASK) + elapsed;
     if (age > MAX_TIMEOUT) continue;
     const isEstablished = LIST_OF_STATE[word & Field.State] === FlowList.Established;
-    chosen.push({ row, age, isEstablished });
+    chosen[found++] = ((isEstablished ? 0 : UNIT) + age) * UNIT + row;
   }
-  if (chosen.length <= limit) return chosen;
-  const order = chosen.toSorted(
-    (a, b) => Number(b.isEstablished) - Number(a.isEstablished) || a.age - b.age,
-  );
-  return order.slice(0, limit);
+  const all = chosen.subarray(0, found);
+  return found <= limit ? all : all.toSorted().subarray(0, limit);
 }
 
 function translateSlots(slots: number, slotOf: (slot: number) => number): number {
