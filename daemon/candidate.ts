@@ -3,8 +3,8 @@
  * candidate too, and what they disagree about is counted, with the latest as samples.
  *
  * It listens to flow events in the control process: the data plane does not know of it, so its verdict cannot reach a
- * packet, it costs forwarding nothing, and a candidate that is broken is only not watched. What it misses is what no event
- * tells: events that were left out under a flood, and packets that are allowed without a flow.
+ * packet, it costs forwarding nothing, and a candidate that is broken when the daemon starts is only not watched (a reload with
+ * one is refused, daemon.ts). What it misses is what no event tells: events that were left out under a flood, and packets that are allowed without a flow.
  */
 import { EventKind } from '../src/engine/event-record.ts';
 import { ipv6OfWords } from '../src/engine/address-set.ts';
@@ -12,8 +12,10 @@ import type { FlowEventReader } from '../src/engine/flow-event-reader.ts';
 import type { Policy } from '../src/engine/policy.ts';
 import { Reason } from '../src/engine/reason.ts';
 import type { Address, FlowTuple } from '../src/policy/explain.ts';
-import { type FileSource, loadConfiguration } from '../src/policy/load.ts';
-import { formatProblem } from '../src/policy/problem.ts';
+import type { Configuration } from '../src/policy/configuration.ts';
+import type { FileSource } from '../src/policy/load.ts';
+import { loadCandidate, problemOfCandidate } from '../src/policy/load-candidate.ts';
+import { formatProblem, type Problem } from '../src/policy/problem.ts';
 import { flowEvent, localWords, remoteWords } from './events/event.ts';
 import type { EventListener, ToldEvent } from './events/hub.ts';
 import type { FlowRule } from './status.ts';
@@ -81,7 +83,8 @@ function tupleOf(event: FlowEventReader): FlowTuple {
 
 export class Candidate implements EventListener {
   readonly file: string;
-  readonly #problems: readonly string[];
+  /** Those of its files, warnings among them. */
+  readonly problems: readonly Problem[];
   readonly #questions: PolicyQuestions | undefined;
   readonly #since = new Date().toISOString();
   readonly #judged: Counts = [0, 0];
@@ -93,29 +96,30 @@ export class Candidate implements EventListener {
   #unknownAddress = 0;
 
   /** @param policy undefined where the file has errors: then nothing is watched */
-  constructor(file: string, policy: Policy | undefined, problems: readonly string[] = []) {
+  constructor(file: string, policy: Policy | undefined, problems: readonly Problem[] = []) {
     this.file = file;
     this.#questions = policy && new PolicyQuestions(policy);
-    this.#problems = problems;
+    this.problems = problems;
   }
 
-  /** Never throws: a candidate that cannot be had is one that is not watched. */
-  static load(file: string, files: FileSource): Candidate {
+  /** The candidate of a configuration. Never throws: one that cannot be had is one that is not watched. */
+  static load(configuration: Configuration, files: FileSource): Candidate | undefined {
+    const loaded = loadCandidate(configuration, files);
+    if (loaded === undefined) return undefined;
+    const { path, result } = loaded;
+    if (!result.ok) return new Candidate(path, undefined, result.problems);
     try {
-      const loaded = loadConfiguration(file, files);
-      if (loaded.ok) return new Candidate(file, loaded.policy);
-      return new Candidate(file, undefined, loaded.problems.map(formatProblem));
+      return new Candidate(path, result.policy, result.warnings);
     } catch (error) {
-      return new Candidate(file, undefined, [(error as Error).message]);
+      const { message } = error as Error;
+      const place = { file: path, line: 1, column: 1 };
+      const problem = { ...place, code: 'PolicyNotEnforced', message, severity: 'error' } as const;
+      return new Candidate(path, undefined, [problemOfCandidate(problem)]);
     }
   }
 
   get isWatched(): boolean {
     return this.#questions !== undefined;
-  }
-
-  get problems(): readonly string[] {
-    return this.#problems;
   }
 
   /** Packets that both policies judged. @param direction 0 inbound, 1 outbound */
@@ -162,7 +166,7 @@ export class Candidate implements EventListener {
     return {
       file: this.file,
       isWatched: this.isWatched,
-      problems: this.#problems,
+      problems: this.isWatched ? [] : this.problems.map(formatProblem),
       since: this.#since,
       judged: this.#judged[0] + this.#judged[1],
       wouldDeny: counts('would-deny'),

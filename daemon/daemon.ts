@@ -4,7 +4,6 @@
  */
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { dirname, isAbsolute, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Policy } from '../src/engine/policy.ts';
 import { DEFAULT_TIMEOUTS } from '../src/flowtable/expiry.ts';
@@ -105,7 +104,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.wires = configuration.wires.map((wire) => this.#makeWire(wire, directory.path));
     this.#events = new EventHub(this.wires);
     this.#flowLog = this.#makeFlowLog();
-    this.#watchCandidate();
+    this.#watchCandidate(Candidate.load(configuration, parts.files));
     this.#pages = new MetricsPages(createMetrics(this), () => this.readiness(), parts.clock);
     this.#controls = configuration.controlSockets.map(
       (socket) => new ControlServer(socket, this, this.#pages),
@@ -309,8 +308,14 @@ export class Daemon implements ControlHandler, MetricsSource {
   async #reload(): Promise<ReloadResult> {
     this.#files.forget();
     const loaded = loadConfiguration(this.#loaded.configuration.file, this.#files);
+    const candidate = loaded.ok ? Candidate.load(loaded.configuration, this.#files) : undefined;
     const problems: Problem[] = loaded.ok
-      ? [...loaded.warnings, ...restartProblems(this.#loaded.configuration, loaded.configuration)]
+      ? [
+          ...loaded.warnings,
+          ...restartProblems(this.#loaded.configuration, loaded.configuration),
+          // A reload is one thing: with a candidate that cannot be watched nothing of it is taken.
+          ...(candidate?.problems ?? []),
+        ]
       : [...loaded.problems];
     if (!loaded.ok || problems.some((problem) => problem.severity === 'error')) {
       return this.#reloadFailed(problems);
@@ -335,7 +340,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#flowLog?.useInterfaces(loaded.configuration.networkInterfaces);
     this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);
-    this.#watchCandidate();
+    this.#watchCandidate(candidate);
     this.reloads.succeeded++;
     this.isLastReloadSuccessful = true;
     this.lastReloadSuccess = new Date();
@@ -346,21 +351,19 @@ export class Daemon implements ControlHandler, MetricsSource {
     return { ok: true, generation: this.#generation, problems, changes };
   }
 
-  /** Begins anew with the candidate of the configuration; what was counted of the one before is gone. */
-  #watchCandidate(): void {
-    const { candidate: file, file: main } = this.#loaded.configuration;
+  /** Begins anew with that candidate; what was counted of the one before is gone. */
+  #watchCandidate(candidate: Candidate | undefined): void {
     if (this.candidate !== undefined) this.#events.remove(this.candidate);
-    this.candidate = undefined;
-    if (file === undefined) return;
-    const path = isAbsolute(file) ? file : join(dirname(main), file);
-    const candidate = Candidate.load(path, this.#files);
     this.candidate = candidate;
+    if (candidate === undefined) return;
+    const { file } = candidate;
     if (candidate.isWatched) {
       this.#events.add(candidate);
-      this.#log.info({ candidate: path }, 'candidate watched');
+      this.#log.info({ candidate: file }, 'candidate watched');
     } else {
-      const { problems } = candidate;
-      this.#log.error({ candidate: path, problems }, 'the candidate has errors: it is not watched');
+      // Only at a start, which it must not keep from filtering.
+      const { problems } = candidate.status();
+      this.#log.error({ candidate: file, problems }, 'the candidate has errors: it is not watched');
     }
   }
 

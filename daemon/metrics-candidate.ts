@@ -34,7 +34,7 @@ export const candidateMetrics: readonly MetricDefinition[] = [
   define(
     'candidate_watched',
     'gauge',
-    'Whether the candidate judges traffic in shadow: 0 when its file has errors. Absent without a candidate.',
+    'Whether the candidate judges traffic in shadow: 0 when its file had errors as the daemon started. Absent without a candidate.',
     [],
     isWatched,
   ),

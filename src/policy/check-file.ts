@@ -2,10 +2,12 @@
  * Every problem of one file, whatever it is: a configuration with all it names, an NSG as exported, or a published
  * service tag file.
  */
+import type { Configuration } from './configuration.ts';
 import { configurationSchema } from './configuration-schema.ts';
 import { readDocument, type TextDocument } from './document.ts';
 import { isTerraform } from './import/terraform.ts';
 import { type FileSource, loadConfigurationText } from './load.ts';
+import { loadCandidate, problemOfCandidate } from './load-candidate.ts';
 import { readNsgFile } from './nsg-file.ts';
 import { DEFAULT_LINT, type LintOptions, lintPolicy } from './lint.ts';
 import { nameKey } from './names.ts';
@@ -68,7 +70,21 @@ export function checkFile(
   if (kind === 'network security groups') return readNsgFile(text, path).problems;
   const result = loadConfigurationText(text, path, files, undefined, lint.earlierTags);
   if (!result.ok) return result.problems;
-  return sortProblems([...result.warnings, ...lintPolicy(result, lint)]);
+  const own = [...result.warnings, ...lintPolicy(result, lint)];
+  return sortProblems([...own, ...candidateProblems(result.configuration, files, lint)]);
+}
+
+/** Those of the configuration that `candidate` names, in its files. */
+function candidateProblems(
+  configuration: Configuration,
+  files: FileSource,
+  lint: LintOptions,
+): readonly Problem[] {
+  const candidate = loadCandidate(configuration, files, lint.earlierTags);
+  if (candidate === undefined) return [];
+  const { result } = candidate;
+  if (!result.ok) return result.problems;
+  return [...result.warnings, ...lintPolicy(result, lint).map(problemOfCandidate)];
 }
 
 function serviceTagProblems(text: string, path: string): readonly Problem[] {

@@ -21,7 +21,7 @@ import type { ConfigurationReader } from './configuration-reader.ts';
 import { checkUniqueNames, parsePrefixes } from './configuration-references.ts';
 import { setOfPrefixes } from './address.ts';
 import type { PlatformProfile, SubscriptionType } from './platform-rules.ts';
-import { quote } from './problem.ts';
+import { type Position, quote } from './problem.ts';
 import type { NetworkSecurityGroup } from './security-rule.ts';
 import type { CustomTag } from './service-tags.ts';
 import { isReservedTagName } from './service-tags.ts';
@@ -61,8 +61,15 @@ export interface Configuration extends Settings {
     readonly custom: readonly CustomTag[];
   };
   readonly platform: PlatformSettings;
-  /** Configuration of a policy in shadow, as written, relative to the configuration's folder; undefined when there is none. */
-  readonly candidate: string | undefined;
+  /** Configuration of a policy in shadow; undefined when there is none. */
+  readonly candidate: CandidateReference | undefined;
+}
+
+export interface CandidateReference {
+  /** As written, relative to the configuration's folder. */
+  readonly file: string;
+  /** Where that stands. */
+  readonly at: Position;
 }
 
 /** The groups that could be read. */
@@ -180,6 +187,7 @@ export function readConfiguration(
   const virtualNetwork = readVirtualNetwork(reader, names);
   const networkInterfaces = readNetworkInterfaces(reader, names, virtualNetwork);
   const serviceTags = reader.section(serviceTagsSchema, ['serviceTags']);
+  const candidate = reader.section(candidateSchema, ['candidate']);
   const configuration: Configuration = {
     file: reader.document.file,
     virtualNetwork,
@@ -192,7 +200,8 @@ export function readConfiguration(
       custom: readCustomTags(reader, serviceTags?.custom ?? {}),
     },
     platform: readPlatform(reader),
-    candidate: reader.section(candidateSchema, ['candidate']),
+    candidate:
+      candidate === undefined ? undefined : { file: candidate, at: reader.at(['candidate']) },
     ...readSettings(reader, virtualNetwork.flowTimeoutInMinutes),
   };
   checkLimits(reader, configuration);

@@ -108,22 +108,21 @@ function reasonOf(error: unknown): string {
 /**
  * The configuration of a file, with every file it names relative to its folder.
  * @param tagFile service tags to take in place of `serviceTags.file`; relative to the working folder
+ * @param earlierTags what names that are unknown now may have stood for; nothing else is made of it
  */
 export function loadConfiguration(
   path: string,
   files: FileSource = diskFiles,
   tagFile?: string,
+  earlierTags?: ServiceTagFile,
 ): LoadResult {
   const problems = new ProblemList();
   const text = readText(path, files, problems, { file: path, line: 1, column: 1 });
   if (text === undefined) return { ok: false, problems: problems.sorted() };
-  return loadConfigurationText(text, path, files, tagFile);
+  return loadConfigurationText(text, path, files, tagFile, earlierTags);
 }
 
-/**
- * The same from a text. `name` stands in positions and its folder is where other files are.
- * @param earlierTags what names that are unknown now may have stood for; nothing else is made of it
- */
+/** The same from a text. `name` stands in positions and its folder is where other files are. */
 export function loadConfigurationText(
   text: string,
   name: string,

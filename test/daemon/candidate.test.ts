@@ -154,7 +154,10 @@ describe('Candidate', () => {
     ['that is not there', 'nowhere.yaml', /there is no such file/],
     ['with an error', 'bad.yaml', /UnknownProperty/],
   ])('a file %s is not watched, and nothing else happens', (_, file, problem) => {
-    const candidate = Candidate.load(file, memoryFiles({ 'bad.yaml': 'color: red\n' }));
+    const now = JSON.parse(configurationText(NOW)) as object;
+    const { configuration } = loadGood(JSON.stringify({ ...now, candidate: file }));
+    const candidate = Candidate.load(configuration, memoryFiles({ 'bad.yaml': 'color: red\n' }));
+    if (candidate === undefined) throw new Error('a candidate, please');
     const shadow = new Shadow(candidate);
     const without = new Shadow(new Candidate('', undefined));
     expect(shadow.traffic()).toEqual(without.traffic());

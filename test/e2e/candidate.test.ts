@@ -1,8 +1,8 @@
 /**
  * A candidate beside the policy in force, on a live wire: what it would do otherwise is counted while forwarding stays as it
- * is, live flows are asked about, and a candidate that breaks stops nothing.
+ * is, live flows are asked about, a reload with a broken candidate changes nothing, and a start with one filters all the same.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestDaemon } from '../helpers/daemon.ts';
@@ -52,9 +52,7 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
     });
     next = join(lab.directory, 'next.json');
     writeFileSync(next, configuration([allow('AllowSsh', '22')], {}));
-    daemon = await TestDaemon.start(lab, network.filter, (settings) =>
-      configuration([allow('AllowHttp', '80')], { ...settings, candidate: 'next.json' }),
-    );
+    daemon = await start();
     await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
     await hostOf(network, 'vm1').peer.call('serveTcp', { port: 22 });
   });
@@ -62,6 +60,10 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
     await lab?.close();
   });
 
+  const start = () =>
+    TestDaemon.start(lab, network.filter, (settings) =>
+      configuration([allow('AllowHttp', '80')], { ...settings, candidate: 'next.json' }),
+    );
   const internet = () => hostOf(network, 'internet').peer;
   const connect = (port: number) =>
     internet().call('connect', { address: VM, port, timeoutMs: 700 });
@@ -113,11 +115,27 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
     );
   });
 
-  test('a candidate that breaks stops nothing', async () => {
+  test('a reload with a broken candidate changes nothing, and says why', async () => {
+    const good = readFileSync(next, 'utf8');
+    const before = daemon.status();
     writeFileSync(next, 'color: red\n');
-    expect(daemon.command('reload').status).toBe(0);
+    const refused = daemon.command('reload');
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/next\.json:1:1: InvalidJson: in the candidate: /);
+    expect(refused.stderr).toContain('not reloaded: generation 1 stays in force');
     const { candidate, isReady } = daemon.status();
     expect(isReady).toBe(true);
+    expect(candidate).toMatchObject({ isWatched: true, since: before.candidate?.since });
+    writeFileSync(next, good);
+    expect(daemon.command('reload').status).toBe(0);
+    expect(daemon.status().candidate?.since).not.toBe(before.candidate?.since);
+  });
+
+  test('a start with a broken candidate filters all the same', async () => {
+    writeFileSync(next, 'color: red\n');
+    expect(await daemon.process.stop()).toBe('exit 0');
+    daemon = await start();
+    const { candidate } = daemon.status();
     expect(candidate).toMatchObject({ isWatched: false });
     expect(candidate?.problems.join()).toContain('InvalidJson');
     expect(
@@ -125,5 +143,6 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
     ).toMatchObject({
       outcome: 'complete',
     });
+    expect(await connect(22)).toEqual({ outcome: 'timeout' });
   });
 });
