@@ -1,19 +1,26 @@
 /**
  * nsgd beside the kernel: the same conversations through nsgd on a wire, its pipeline over plain memory, and nftables with
- * connection tracking. The verdict on every packet is equal, or the difference is in the list with its reason. NSGD_SEED takes
- * another seed than 1.
+ * connection tracking. The verdict on every packet, of IPv4 and IPv6, and on every datagram in fragments is equal, or the
+ * difference is in the list with its reason. NSGD_SEED takes another seed than 1.
  */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildFrame, viewOf } from '../../helpers/frames.ts';
+import { buildFrame, toHex, viewOf } from '../../helpers/frames.ts';
 import { Lab } from '../../helpers/lab.ts';
 import { liveObstacle } from '../../helpers/live.ts';
 import { PipelineRig } from '../../helpers/pipeline-rig.ts';
 import { Random } from '../../helpers/random.ts';
-import type { Conversation, ConversationPacket } from './conversation.ts';
-import { conversationsFrom, OPEN_TCP, OPEN_UDP } from './conversations.ts';
+import {
+  type Conversation,
+  type ConversationPacket,
+  IPV4,
+  IPV6,
+  OPEN_TCP,
+  OPEN_UDP,
+} from './conversation.ts';
+import { conversationsFrom } from './conversations.ts';
 import { differences } from './differences.ts';
-import { identificationsOf, KernelFilter } from './kernel-filter.ts';
+import { countsById, identified, KernelFilter } from './kernel-filter.ts';
 import { NsgdWire } from '../nsgd-wire.ts';
 
 type Verdict = 'pass' | 'drop';
@@ -26,7 +33,7 @@ const POLICY = {
     'Deny 130 Inbound Deny * * * * *',
     'Out 100 Outbound Allow * * * * *',
   ],
-  neighbour: ['10.0.1.5'],
+  neighbour: [IPV4.neighbour, IPV6.neighbour],
 };
 const FIRST_IDENTIFICATION = 1000;
 const hasNft = spawnSync('nft', ['--version']).status === 0;
@@ -36,7 +43,8 @@ interface Sent extends ConversationPacket {
   readonly conversation: string;
   readonly step: number;
   readonly identification: number;
-  readonly bytes: Uint8Array;
+  /** One, or the fragments that it is cut into. */
+  readonly frames: readonly Uint8Array[];
 }
 
 /** Every packet with an identification of its own, which no kernel sets itself. */
@@ -45,10 +53,12 @@ function numbered(conversations: readonly Conversation[]): Sent[] {
   return conversations.flatMap(({ name, packets }) =>
     packets.map((packet, step) => {
       identification++;
-      const { ip } = packet.frame;
-      if (ip === undefined) throw new Error('IPv4, please');
-      const bytes = buildFrame({ ...packet.frame, ip: { ...ip, id: identification } });
-      return { ...packet, conversation: name, step, identification, bytes };
+      const { frame, cut } = packet;
+      if (frame.ip === undefined) throw new Error('IP, please');
+      const whole = { ...frame, ip: { ...frame.ip, id: identification } };
+      const built = cut === undefined ? [buildFrame(whole)] : cut(whole, identification);
+      const frames = built.map((one) => identified(one, identification));
+      return { ...packet, conversation: name, step, identification, frames };
     }),
   );
 }
@@ -82,18 +92,26 @@ describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'
       for (const side of [0, 1] as const) {
         const direction = side === 0 ? 'in' : 'out';
         const packets = sent.filter((one) => one.step === step && one.direction === direction);
-        const frames = packets.map(({ bytes }) => bytes);
+        const frames = packets.flatMap((packet) => packet.frames);
         // oxlint-disable-next-line no-await-in-loop -- one after another is the point
         const [byKernel, byNsgd] = await Promise.all([
           kernel.pass(side, frames),
-          nsgd.wire.pass(side, frames).then(identificationsOf),
+          nsgd.wire.pass(side, frames),
         ]);
+        const counts = countsById(byNsgd);
+        const out = new Set(byNsgd.map((frame) => toHex(frame)));
         for (const packet of packets) {
-          const { bytes, identification } = packet;
-          const offline = verdict(rig.pipeline.judge(viewOf(bytes), 0, bytes.length, side) === 1);
-          const live = verdict(byNsgd.has(identification));
+          const { identification } = packet;
+          const offline = packet.frames.filter(
+            (frame) => rig.pipeline.judge(viewOf(frame), 0, frame.length, side) === 1,
+          ).length;
+          const live = counts.get(identification) ?? 0;
           if (live !== offline) unlike.push(`${lineOf(packet)}: ${live}, offline ${offline}`);
-          note(packet, verdict(byKernel.has(identification)), live);
+          note(
+            packet,
+            verdict(byKernel.has(identification)),
+            verdict(packet.frames.every((frame) => out.has(toHex(frame)))),
+          );
         }
       }
     }
@@ -111,11 +129,14 @@ describe.skipIf(obstacle !== undefined)(`beside the kernel (${obstacle ?? 'live'
     else lines.push(`${lineOf(packet)}: kernel ${kernel}, nsgd ${nsgd}`);
   }
 
-  test('200 conversations at least, TCP, UDP and ICMP', () => {
+  test('200 conversations at least, of every protocol and both families', () => {
     expect(conversations.length).toBeGreaterThanOrEqual(200);
-    for (const protocol of ['TCP', 'UDP', 'ICMP']) {
-      const some = conversations.filter(({ name }) => name.startsWith(protocol));
-      expect(some.length).toBeGreaterThanOrEqual(20);
+    for (const protocol of ['TCP', 'UDP', 'ICMP', 'fragments']) {
+      for (const family of ['', ' over IPv6']) {
+        const start = new RegExp(`^${protocol}${family}(?: from \\w+)?: `);
+        const some = conversations.filter(({ name }) => start.test(name));
+        expect(some.length, `${protocol}${family}`).toBeGreaterThanOrEqual(10);
+      }
     }
   });
 

@@ -3,22 +3,71 @@
  * says what it is. They are scripts, so both filters see the same packets whatever they do with them.
  */
 import { buildFrame, type FrameSpec, ipPacket, type TcpFields } from '../../helpers/frames.ts';
-import { LOCAL, REMOTE } from '../../helpers/pipeline-rig.ts';
+import { LOCAL, LOCAL6, REMOTE, REMOTE6 } from '../../helpers/pipeline-rig.ts';
 import type { Random } from '../../helpers/random.ts';
 
-/** A router on the outside, which sends ICMP errors. */
-export const ROUTER = '192.0.2.1';
+/** What the rules of both filters allow from outside: these and ICMP. */
+export const OPEN_TCP = 80;
+export const OPEN_UDP = 53;
+
+/** Who takes part in a conversation. */
+export interface Hosts {
+  /** The workload. */
+  readonly local: string;
+  /** Another one beside it. */
+  readonly neighbour: string;
+  readonly remote: string;
+  /** On the outside; it sends ICMP errors. */
+  readonly router: string;
+}
+
+export const IPV4: Hosts = {
+  local: LOCAL,
+  neighbour: '10.0.1.5',
+  remote: REMOTE,
+  router: '192.0.2.1',
+};
+export const IPV6: Hosts = {
+  local: LOCAL6,
+  neighbour: 'fd00:db8:1::5',
+  remote: REMOTE6,
+  router: '2001:db8:ff::1',
+};
+
+/** RFC 4443: the types of ICMPv6 for those of ICMP, and the codes of destination unreachable. */
+const ICMPV6_TYPES: Readonly<Record<number, number>> = { 0: 129, 3: 1, 8: 128, 11: 3, 12: 4 };
+const ICMPV6_UNREACHABLE: Readonly<Record<number, number>> = { 1: 3, 3: 4 };
+const PACKET_TOO_BIG = 2;
+/** What an error quotes: the IPv4 header and 8 bytes (RFC 792), of IPv6 as much as fits (RFC 4443 section 2.4). */
+const QUOTED_BYTES = { ipv4: 28, ipv6: 1232 } as const;
 
 export interface ConversationPacket {
   /** `in`: from outside. */
   readonly direction: 'in' | 'out';
   readonly frame: FrameSpec;
   readonly label: string;
+  /** Cuts the frame into what is sent instead of it, one after another. */
+  readonly cut?: (frame: FrameSpec, identification: number) => readonly Uint8Array[];
 }
 
 export interface Conversation {
   readonly name: string;
   readonly packets: readonly ConversationPacket[];
+}
+
+/** A conversation without a state of its own. @param local a port of the workload @param remote one of the remote host */
+export type DatagramKind = (
+  hosts: Hosts,
+  local: number,
+  remote: number,
+) => readonly ConversationPacket[];
+
+export function packet(
+  direction: 'in' | 'out',
+  frame: FrameSpec,
+  label: string,
+): ConversationPacket {
+  return { direction, frame, label };
 }
 
 /** The ports of one conversation: a number that no other uses, and a service. */
@@ -47,11 +96,13 @@ export class TcpScript {
   readonly packets: ConversationPacket[] = [];
   readonly opener: Opener;
   readonly #ports: Ports;
+  readonly #hosts: Hosts;
   readonly #next: [number, number];
 
-  constructor(random: Random, opener: Opener, ports: Ports) {
+  constructor(random: Random, opener: Opener, ports: Ports, hosts: Hosts) {
     this.opener = opener;
     this.#ports = ports;
+    this.#hosts = hosts;
     this.#next = [random.uint32(), random.uint32()];
   }
 
@@ -116,9 +167,8 @@ export class TcpScript {
     const { client, server } = this.#ports;
     const isAck = flags.includes('A');
     const other = side === 0 ? 1 : 0;
-    const [src, dst] = this.directionOf(side) === 'in' ? [REMOTE, LOCAL] : [LOCAL, REMOTE];
     return {
-      ip: { src, dst },
+      ip: between(this.#hosts, this.directionOf(side)),
       tcp: {
         srcPort: side === 0 ? client : server,
         dstPort: side === 0 ? server : client,
@@ -134,7 +184,7 @@ export class TcpScript {
   }
 }
 
-/** An ICMP error from a router outside, or from the workload, to the sender of the packet it quotes. */
+/** An ICMP error from a router outside, or from the workload, to the sender of the packet it quotes. Types are those of ICMP. */
 export function errorAbout(
   quoted: FrameSpec,
   over: {
@@ -146,22 +196,42 @@ export function errorAbout(
     readonly checksum?: number;
   } = {},
 ): FrameSpec {
-  const packet = ipPacket(buildFrame(quoted));
+  const about = ipPacket(buildFrame(quoted));
   const sender = quoted.ip?.src ?? '';
+  const isIpv6 = sender.includes(':');
+  const { local, router } = isIpv6 ? IPV6 : IPV4;
+  const { type, code } = errorType(isIpv6, over.type ?? 3, over.code ?? 1);
   return {
-    ip: { src: over.src ?? (sender === LOCAL ? ROUTER : LOCAL), dst: over.dst ?? sender },
+    ip: { src: over.src ?? (sender === local ? router : local), dst: over.dst ?? sender },
     icmp: {
-      type: over.type ?? 3,
-      code: over.code ?? 1,
+      type,
+      code,
       sequence: over.mtu ?? 0,
       ...(over.checksum === undefined ? {} : { checksum: over.checksum }),
     },
-    payload: packet.subarray(0, 28),
+    payload: about.subarray(0, isIpv6 ? QUOTED_BYTES.ipv6 : QUOTED_BYTES.ipv4),
   };
+}
+
+function errorType(isIpv6: boolean, type: number, code: number): { type: number; code: number } {
+  if (!isIpv6) return { type, code };
+  if (type === 3 && code === 4) return { type: PACKET_TOO_BIG, code: 0 };
+  return {
+    type: ICMPV6_TYPES[type] ?? type,
+    code: type === 3 ? (ICMPV6_UNREACHABLE[code] ?? code) : code,
+  };
+}
+
+function between(
+  { local, remote }: Hosts,
+  direction: 'in' | 'out',
+): { readonly src: string; readonly dst: string } {
+  return direction === 'in' ? { src: remote, dst: local } : { src: local, dst: remote };
 }
 
 /** A datagram from `direction`; the workload's port is `local`. */
 export function datagram(
+  hosts: Hosts,
   direction: 'in' | 'out',
   local: number,
   remote: number,
@@ -169,7 +239,7 @@ export function datagram(
 ): FrameSpec {
   const isIn = direction === 'in';
   return {
-    ip: isIn ? { src: REMOTE, dst: LOCAL } : { src: LOCAL, dst: REMOTE },
+    ip: between(hosts, direction),
     udp: {
       srcPort: isIn ? remote : local,
       dstPort: isIn ? local : remote,
@@ -179,17 +249,23 @@ export function datagram(
   };
 }
 
-/** An ICMP message that quotes nothing. */
+/** An ICMP message that quotes nothing. @param type of ICMP; between IPv6 addresses that of ICMPv6 is taken */
 export function message(
+  hosts: Hosts,
   direction: 'in' | 'out',
   type: number,
   id: number,
   checksum?: number,
 ): FrameSpec {
-  const isIn = direction === 'in';
+  const isIpv6 = hosts === IPV6;
   return {
-    ip: isIn ? { src: REMOTE, dst: LOCAL } : { src: LOCAL, dst: REMOTE },
-    icmp: { type, id, sequence: 1, ...(checksum === undefined ? {} : { checksum }) },
+    ip: between(hosts, direction),
+    icmp: {
+      type: isIpv6 ? (ICMPV6_TYPES[type] ?? type) : type,
+      id,
+      sequence: 1,
+      ...(checksum === undefined ? {} : { checksum }),
+    },
     payload: new Uint8Array(16),
   };
 }

@@ -9,22 +9,25 @@ import { disableOffloads, type Lab } from '../../helpers/lab.ts';
 import { MarkedWire, type Marker } from '../../helpers/marked-wire.ts';
 import { connect, type NetworkNamespace } from '../../helpers/network-namespace.ts';
 import { PacketSocket } from '../../helpers/packet-socket.ts';
-import { LOCAL, REMOTE } from '../../helpers/pipeline-rig.ts';
-import { ROUTER } from './conversation.ts';
-import { OPEN_TCP, OPEN_UDP } from './conversations.ts';
+import { IPV4, IPV6, OPEN_TCP, OPEN_UDP } from './conversation.ts';
 
 /** Of both interfaces of the router, and of everybody else: what `buildFrame` writes. */
 const ROUTER_MAC = '02:00:00:00:00:02';
 const HOST_MAC = '02:00:00:00:00:01';
 const MARKER_PORT = 40_999;
 const MARKER_ENDS = ['203.0.113.200', '10.0.1.200'] as const;
-/** Offsets in an Ethernet frame of IPv4 without options. */
+/** Offsets in an Ethernet frame without tags, of IPv4 without options. */
+const ETHER_TYPE_AT = 12;
+const IP_AT = 14;
 const PROTOCOL_AT = 23;
 const PORTS_AT = 34;
 const IDENTIFICATION_AT = 18;
+const ETHER_TYPE_IPV4 = 0x0800;
+const ETHER_TYPE_IPV6 = 0x86dd;
+const FLOW_LABEL = 0xf_ffff;
 
 const RULES = `
-table ip compare {
+table inet compare {
   chain untracked { type filter hook prerouting priority raw; udp dport ${MARKER_PORT} notrack; }
   chain forward {
     type filter hook forward priority filter; policy drop;
@@ -34,7 +37,7 @@ table ip compare {
     iifname "inside0" ct state new accept
     iifname "outside0" ct state new tcp dport ${OPEN_TCP} accept
     iifname "outside0" ct state new udp dport ${OPEN_UDP} accept
-    iifname "outside0" ct state new meta l4proto icmp accept
+    iifname "outside0" ct state new meta l4proto { icmp, icmpv6 } accept
   }
 }
 `;
@@ -49,7 +52,8 @@ const udpMarker: Marker = {
   },
   numberOf(frame) {
     const view = viewOf(frame);
-    if (frame.length < PORTS_AT + 4 || view.getUint8(PROTOCOL_AT) !== 17) return -1;
+    if (frame.length < PORTS_AT + 4 || view.getUint16(ETHER_TYPE_AT) !== ETHER_TYPE_IPV4) return -1;
+    if (view.getUint8(PROTOCOL_AT) !== 17) return -1;
     return view.getUint16(PORTS_AT + 2) === MARKER_PORT ? view.getUint16(PORTS_AT) : -1;
   },
 };
@@ -59,8 +63,8 @@ export class KernelFilter {
   readonly #sockets: readonly PacketSocket[];
 
   constructor(lab: Lab) {
-    const router = lab.namespace('kernel');
-    lab.makeRouter(router);
+    const router = lab.namespace('kernel', { ipv6: true });
+    lab.makeRouter(router, { ipv6: true });
     this.#sockets = (['outside', 'inside'] as const).map((side) => {
       const end = lab.namespace(side);
       connect([end, 'far0'], [router, `${side}0`]);
@@ -69,10 +73,14 @@ export class KernelFilter {
       router.ip('link', 'set', `${side}0`, 'address', ROUTER_MAC);
       return new PacketSocket(end, 'far0');
     });
-    addHosts(router, 'outside0', '203.0.113.1/24', [REMOTE, MARKER_ENDS[0]]);
-    addHosts(router, 'inside0', '10.0.1.1/24', [LOCAL, '10.0.1.5', MARKER_ENDS[1]]);
-    router.ip('route', 'add', `${ROUTER}/32`, 'dev', 'outside0');
-    router.neighbour(ROUTER, HOST_MAC, 'outside0');
+    addHosts(router, 'outside0', '203.0.113.1/24', [IPV4.remote, MARKER_ENDS[0]]);
+    addHosts(router, 'inside0', '10.0.1.1/24', [IPV4.local, IPV4.neighbour, MARKER_ENDS[1]]);
+    addHosts(router, 'outside0', '2001:db8::1/64', [IPV6.remote]);
+    addHosts(router, 'inside0', 'fd00:db8:1::1/64', [IPV6.local, IPV6.neighbour]);
+    for (const host of [IPV4.router, IPV6.router]) {
+      router.ip('route', 'add', host, 'dev', 'outside0');
+      router.neighbour(host, HOST_MAC, 'outside0');
+    }
     const file = join(lab.directory, 'compare.nft');
     writeFileSync(file, RULES);
     router.run('nft', '-f', file);
@@ -84,12 +92,9 @@ export class KernelFilter {
     this.#wire = new MarkedWire(outside, inside, udpMarker);
   }
 
-  /**
-   * @param frames of IPv4 without options, each with an identification of its own
-   * @returns the identifications of those that came out on the other side
-   */
-  async pass(side: 0 | 1, frames: readonly Uint8Array[]): Promise<Set<number>> {
-    return identificationsOf(await this.#wire.pass(side, frames));
+  /** Sends frames of `identified` in. @returns how many came out on the other side, by identification */
+  async pass(side: 0 | 1, frames: readonly Uint8Array[]): Promise<Map<number, number>> {
+    return countsById(await this.#wire.pass(side, frames));
   }
 
   close(): void {
@@ -97,9 +102,29 @@ export class KernelFilter {
   }
 }
 
-/** Of frames of IPv4 without tags. */
-export function identificationsOf(frames: readonly Uint8Array[]): Set<number> {
-  return new Set(frames.map((frame) => viewOf(frame).getUint16(IDENTIFICATION_AT)));
+/**
+ * Gives a frame of IPv6 a number that no filter changes: its flow label, which no checksum covers. Frames of IPv4 have one, their
+ * identification.
+ */
+export function identified(frame: Uint8Array, identification: number): Uint8Array {
+  const view = viewOf(frame);
+  if (view.getUint16(ETHER_TYPE_AT) !== ETHER_TYPE_IPV6) return frame;
+  view.setUint32(IP_AT, (view.getUint32(IP_AT) & ~FLOW_LABEL) | identification);
+  return frame;
+}
+
+/** How many there are of each identification, of frames without tags. */
+export function countsById(frames: readonly Uint8Array[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const frame of frames) {
+    const view = viewOf(frame);
+    const id =
+      view.getUint16(ETHER_TYPE_AT) === ETHER_TYPE_IPV6
+        ? view.getUint32(IP_AT) & FLOW_LABEL
+        : view.getUint16(IDENTIFICATION_AT);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  return counts;
 }
 
 function addHosts(
@@ -108,6 +133,7 @@ function addHosts(
   address: string,
   hosts: readonly string[],
 ): void {
-  router.ip('addr', 'add', address, 'dev', device);
+  const options = address.includes(':') ? ['nodad'] : [];
+  router.ip('addr', 'add', address, 'dev', device, ...options);
   for (const host of hosts) router.neighbour(host, HOST_MAC, device);
 }

@@ -11,6 +11,8 @@ export type TcpKind = (script: TcpScript, random: Random) => void;
 const side = (random: Random): 0 | 1 => (random.below(2) === 0 ? 0 : 1);
 const other = (one: 0 | 1): 0 | 1 => (one === 0 ? 1 : 0);
 
+/** RFC 8200 section 5. */
+const LEAST_IPV6_MTU = 1280;
 /** Far from every window. */
 const FAR = 0x4000_0000;
 
@@ -259,12 +261,15 @@ const attacks: Readonly<Record<string, TcpKind>> = {
   'fragmentation needed': (tcp, random) => {
     tcp.open();
     const frame = tcp.send(0, 'PA', 'data', { length: 900 });
-    const error = errorAbout(frame, { code: 4, mtu: 576 + random.below(800) });
-    tcp.packets.push({
-      direction: tcp.directionOf(1),
-      frame: error,
-      label: 'ICMP error, live TCP',
-    });
+    const direction = tcp.directionOf(1);
+    const small = 576 + random.below(LEAST_IPV6_MTU - 576);
+    const isIpv6 = frame.ip?.src.includes(':') === true;
+    for (const [mtu, label] of [
+      [LEAST_IPV6_MTU + random.below(200), 'ICMP error, live TCP'],
+      [small, isIpv6 ? 'packet too big, MTU below 1280' : 'ICMP error, live TCP'],
+    ] as const) {
+      tcp.packets.push({ direction, frame: errorAbout(frame, { code: 4, mtu }), label });
+    }
     tcp.again(0, frame, 'data again');
     tcp.exchange(random);
   },
