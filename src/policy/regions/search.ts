@@ -123,7 +123,7 @@ class Run {
   readonly #start: readonly number[];
   readonly #coversFrom = new Map<number, number>();
   /** Pieces that were looked at, by the level and the rules that are left, and hold nothing more. */
-  readonly #pieces = new ListNumbers();
+  #pieces: ListNumbers | undefined;
   /** Per level the class that was chosen. */
   readonly #chosen: number[] = [];
 
@@ -226,8 +226,10 @@ class Run {
   }
 
   #isKnown(level: number, rules: readonly number[]): boolean {
-    const { size } = this.#pieces;
-    return this.#pieces.numberOf([level, ...rules]) < size;
+    // Most searches end before they need it.
+    const pieces = (this.#pieces ??= new ListNumbers());
+    const { size } = pieces;
+    return pieces.numberOf([level, ...rules]) < size;
   }
 
   #packet(): Found {
