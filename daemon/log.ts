@@ -8,6 +8,7 @@ import { escapeControls } from '../src/policy/problem.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
+const NEWLINE = 0x0a;
 
 /** Lines with the same message within a window; a wire that fails at every start makes three in a second. */
 const LINES_PER_WINDOW = 30;
@@ -64,19 +65,21 @@ export interface LogSurroundings {
   /** Whether standard error is a terminal. */
   readonly isTerminal: boolean;
   readonly clock: () => number;
-  /** Writes a whole line at once; what was logged before a crash is what explains it. */
-  readonly write: (descriptor: number, line: string) => void;
+  /** Writes at once, as what was logged before a crash is what explains it. @returns bytes written, some or all */
+  readonly write: (descriptor: number, line: Uint8Array) => number;
 }
 
 /**
  * Writes a line where the log goes. Whoever reads it may have ended (EPIPE), be slow (EAGAIN) or have no room (ENOSPC): none of
- * that may end or hold up the daemon, so the line is lost, and the next one that is written is told how many were.
+ * that may end or hold up the daemon, so the line is lost, and the next one that is written is told how many were. A line of
+ * which a part was written is lost too; the next begins on a line of its own.
  */
 export class LineWriter {
-  readonly #write: (descriptor: number, line: string) => void;
+  readonly #write: LogSurroundings['write'];
   #lost = 0;
+  #isLineOpen = false;
 
-  constructor(write: (descriptor: number, line: string) => void) {
+  constructor(write: LogSurroundings['write']) {
     this.#write = write;
   }
 
@@ -85,10 +88,13 @@ export class LineWriter {
     return this.#lost;
   }
 
+  /** @param line with its end */
   write(descriptor: number, line: string): void {
+    const bytes = Buffer.from(this.#isLineOpen ? `\n${line}` : line, 'utf8');
     try {
-      this.#write(descriptor, line);
-      this.#lost = 0;
+      const written = this.#write(descriptor, bytes);
+      if (written > 0) this.#isLineOpen = bytes[written - 1] !== NEWLINE;
+      this.#lost = written === bytes.length ? 0 : this.#lost + 1;
     } catch {
       this.#lost++;
     }
@@ -99,7 +105,7 @@ export const PROCESS_SURROUNDINGS: LogSurroundings = {
   environment: process.env,
   isTerminal: process.stderr.isTTY,
   clock: () => performance.now(),
-  write: (descriptor, line) => void writeSync(descriptor, line),
+  write: (descriptor, line) => writeSync(descriptor, line),
 };
 
 /**

@@ -13,7 +13,10 @@ function logOf(environment: Record<string, string>, isTerminal: boolean, clock =
     environment,
     isTerminal,
     clock,
-    write: (descriptor, line) => written.push({ descriptor, line }),
+    write: (descriptor, line) => {
+      written.push({ descriptor, line: Buffer.from(line).toString('utf8') });
+      return line.length;
+    },
   });
   return { log, written };
 }
@@ -95,7 +98,8 @@ test('a line that cannot be written ends nothing; the next one says how many wer
     clock: () => 0,
     write: (_, line) => {
       if (problem !== undefined) throw Object.assign(new Error(problem), { code: problem });
-      written.push(line);
+      written.push(Buffer.from(line).toString('utf8'));
+      return line.length;
     },
   });
   log.info('lost');
@@ -106,5 +110,36 @@ test('a line that cannot be written ends nothing; the next one says how many wer
   expect(written.map((line) => JSON.parse(line) as object)).toEqual([
     expect.objectContaining({ wire: 'w', lostLines: 2, msg: 'first' }),
     expect.not.objectContaining({ lostLines: 2 }),
+  ]);
+});
+
+test('a line of which only a part could be written is lost; the next is whole and on a line of its own', () => {
+  let room = 10;
+  let text = '';
+  const log = createLog('info', {
+    environment: {},
+    isTerminal: false,
+    clock: () => 0,
+    write: (_, line) => {
+      const written = Math.min(room, line.length);
+      room -= written;
+      text += Buffer.from(line.subarray(0, written)).toString('utf8');
+      if (written === 0) throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
+      return written;
+    },
+  });
+  log.info('torn');
+  log.info('lost');
+  room = 1;
+  // Just the end of the torn line.
+  log.info('lost too');
+  room = 1000;
+  log.info('first');
+  log.info('second');
+  const [torn, ...whole] = text.trimEnd().split('\n');
+  expect(torn).toHaveLength(10);
+  expect(whole.map((line) => JSON.parse(line) as object)).toEqual([
+    expect.objectContaining({ lostLines: 3, msg: 'first' }),
+    expect.not.objectContaining({ lostLines: 3 }),
   ]);
 });

@@ -23,10 +23,15 @@ import { liveObstacle } from '../helpers/live.ts';
 import { INSIDE, OUTSIDE } from '../helpers/network.ts';
 import { Random } from '../helpers/random.ts';
 import { waitFor } from '../helpers/wait.ts';
-import { FaultRig, isRunning, report, ROUNDS } from './rig.ts';
+import { Load } from './load.ts';
+import { FaultRig, IS_LONG, isRunning, report, ROUNDS } from './rig.ts';
 
 const READY_MS = 5_000;
+const LINK_DOWN_MS = 200;
+const LINK_READY_MS = 2_000;
 const ROUND_MS = 30_000;
+const LOAD_FLOWS = 500;
+const LOAD_PER_SECOND = 20_000;
 /** A file system that is full after this. */
 const SMALL_DISK = '64k';
 
@@ -45,21 +50,32 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
   const paths = () => segmentPaths(join(socketOf(), '..'), 'wire0');
   const reload = () => callControl(socketOf(), { method: 'POST', target: '/v1/reload' });
 
-  test('a link that flaps', { timeout: ROUNDS * ROUND_MS }, async () => {
-    const times: number[] = [];
-    const { processId } = rig.daemon.wire();
-    for (let round = 0; round < ROUNDS; round++) {
-      times.push(
-        await rig.survive(async () => {
-          rig.network.switch.ip('link', 'set', 'wire0', 'down');
-          await sleep(200);
-          rig.network.switch.ip('link', 'set', 'wire0', 'up');
-        }, READY_MS),
-      );
-    }
-    expect(rig.daemon.wire().processId).toBe(processId);
-    report('a link down for 200 ms', times);
-  });
+  const readiness = async () =>
+    (await callControl(socketOf(), { method: 'GET', target: '/-/ready' })).status;
+
+  test(
+    'a link that flaps: not ready while it is down, ready again soon after, the packet process stays',
+    { timeout: ROUNDS * ROUND_MS },
+    async () => {
+      const times: number[] = [];
+      const { processId } = rig.daemon.wire();
+      for (let round = 0; round < ROUNDS; round++) {
+        times.push(
+          await rig.survive(async () => {
+            const down = sleep(LINK_DOWN_MS);
+            rig.network.switch.ip('link', 'set', 'wire0', 'down');
+            await waitFor('the wire to be unready', async () =>
+              (await readiness()) === 503 ? true : undefined,
+            );
+            await down;
+            rig.network.switch.ip('link', 'set', 'wire0', 'up');
+          }, LINK_READY_MS),
+        );
+      }
+      expect(rig.daemon.wire().processId).toBe(processId);
+      report(`a link down for ${LINK_DOWN_MS} ms`, times);
+    },
+  );
 
   test('an MTU that changes on one side: what is too long is counted, the rest passes', async () => {
     const { filter } = rig.network;
@@ -132,7 +148,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     process.kill(processId, 'SIGKILL');
     await waitFor('it to end', () => (isRunning(processId) ? undefined : true));
     await sleep(1000);
-    expect((await callControl(socketOf(), { method: 'GET', target: '/-/ready' })).status).toBe(503);
+    expect(await readiness()).toBe(503);
     expect((await reload()).status).toBe(200);
     await rig.untilReady(READY_MS);
     expect(rig.daemon.wire().activeGeneration).toBeGreaterThan(activeGeneration);
@@ -156,6 +172,49 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
       expect(rig.daemon.wire().activeGeneration).toBe(before + 24);
     }, READY_MS);
   });
+
+  test.runIf(IS_LONG)(
+    'a wrong configuration while frames pass: refused with 2, told in the metrics, no frame lost',
+    { timeout: 120_000 },
+    async () => {
+      const load = new Load(rig);
+      expect(await load.open(LOAD_FLOWS)).toBe(LOAD_FLOWS);
+      const lastReload = () =>
+        /^nsgd_config_last_reload_successful (\d)$/m.exec(rig.daemon.fetch('/metrics'))?.[1];
+      const before = rig.daemon.wire();
+      const frames = LOAD_PER_SECOND * 20;
+      const sender = load.replay(LOAD_FLOWS, frames, LOAD_PER_SECOND);
+      let refused = 0;
+      while (sender.isRunning && refused < 100) {
+        const { status, stderr } = rig.daemon.reload(() => '{ "wires": [');
+        expect({ status, stderr }).toEqual({
+          status: 2,
+          stderr: expect.stringMatching(/not reloaded: generation \d+ stays in force/) as string,
+        });
+        refused++;
+        expect(lastReload()).toBe('0');
+        await sleep(100);
+      }
+      expect(await sender.exited).toBe('exit 0');
+      const after = rig.daemon.wire();
+      const since = (side: number, count: 'framesOut' | 'kernelDrops' | 'sendErrors') =>
+        (after.interfaces[side]?.[count] ?? NaN) - (before.interfaces[side]?.[count] ?? NaN);
+      const lost = [since(0, 'kernelDrops'), since(1, 'kernelDrops'), since(1, 'sendErrors')];
+      expect(lost).toEqual([0, 0, 0]);
+      expect(after.reasons.filter(({ access }) => access === 'Deny')).toEqual(
+        before.reasons.filter(({ access }) => access === 'Deny'),
+      );
+      expect(since(1, 'framesOut')).toBeGreaterThanOrEqual(frames);
+      expect(after.activeGeneration).toBe(before.activeGeneration);
+      expect(rig.daemon.reload(rig.configuration()).status).toBe(0);
+      expect(lastReload()).toBe('1');
+      load.close();
+      await rig.survive(() => undefined, READY_MS);
+      console.info(
+        `faults: ${refused} reloads of a wrong configuration at ${LOAD_PER_SECOND} frames a second: 0 of ${frames} lost`,
+      );
+    },
+  );
 
   test('a file that is swapped and half written while it is read: one of the policies or an error, never half of one', async () => {
     const over = new AbortController();

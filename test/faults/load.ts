@@ -78,21 +78,25 @@ export class Load {
    * @returns the program that sends; it ends with the last frame
    */
   replay(flows: number, frames: number, perSecond: number): LabProcess {
-    const capture = join(this.#rig.lab.directory, `load${this.#captures++}.pcap`);
-    writeFileSync(capture, encodeCapture(MemorySource.of(range(0, flows).map(ack))));
-    return this.#rig.lab.spawn(this.#rig.network.router, 'load', [
-      'tcpreplay',
-      `--intf1=${NEIGHBOUR}`,
-      `--pps=${perSecond}`,
-      `--loop=${frames / flows}`,
-      '--preload-pcap',
-      '--quiet',
-      capture,
-    ]);
+    const loops = frames / flows;
+    return this.#replay(range(0, flows).map(ack), [`--pps=${perSecond}`, `--loop=${loops}`]);
+  }
+
+  /** Starts to send a SYN of one connection from outside, as fast as it goes, so many times. */
+  replayAtTopSpeed(frames: number): LabProcess {
+    return this.#replay([syn(0)], ['--topspeed', `--loop=${frames}`]);
+  }
+
+  #replay(frames: readonly Uint8Array[], options: readonly string[]): LabProcess {
+    const { lab, network } = this.#rig;
+    const capture = join(lab.directory, `load${this.#captures++}.pcap`);
+    writeFileSync(capture, encodeCapture(MemorySource.of(frames)));
+    const always = [`--intf1=${NEIGHBOUR}`, '--preload-pcap', '--quiet'];
+    return lab.spawn(network.router, 'load', ['tcpreplay', ...always, ...options, capture]);
   }
 
   /**
-   * Sends SYNs as fast as this process can, each of another connection.
+   * Sends SYNs as fast as this process can, each of another connection; some may find no room.
    * @param count at most 12 million
    * @returns frames a second
    */
@@ -109,7 +113,7 @@ export class Load {
       for (let port = 1; port <= PORTS_PER_SOURCE && sent < count; port++, sent++) {
         view.setUint16(SOURCE_PORT_AT, port);
         view.setUint16(SEQUENCE_AT + 2, 0xffff - port);
-        this.#outside.send(frame);
+        this.#outside.offer(frame);
         if (sent % FLOOD_SLICE === 0) await nextTurn();
       }
     }

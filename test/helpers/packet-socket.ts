@@ -60,8 +60,12 @@ export class PacketSocket {
 
   /** Sends one frame, 14 bytes to the MTU and the Ethernet header. */
   send(frame: Uint8Array): void {
-    const sent = Number(this.#send(this.#descriptor, frame, frame.length, 0));
-    if (sent !== frame.length) throw new Error(`${this.device} did not take ${frame.length} bytes`);
+    if (!this.offer(frame)) throw new Error(`${this.device} did not take ${frame.length} bytes`);
+  }
+
+  /** Sends one frame where there is room. @returns whether there was */
+  offer(frame: Uint8Array): boolean {
+    return Number(this.#send(this.#descriptor, frame, frame.length, 0)) === frame.length;
   }
 
   /** Every frame that has come in since the last call. */
