@@ -306,7 +306,7 @@ export class Daemon implements ControlHandler, MetricsSource {
   }
 
   async #reload(): Promise<ReloadResult> {
-    this.#files.forget();
+    this.#files.begin();
     const loaded = loadConfiguration(this.#loaded.configuration.file, this.#files);
     const candidate = loaded.ok ? Candidate.load(loaded.configuration, this.#files) : undefined;
     const problems: Problem[] = loaded.ok
@@ -337,6 +337,7 @@ export class Daemon implements ControlHandler, MetricsSource {
     }
     const changes = ruleChanges(this.#loaded.policy, loaded.policy);
     this.#loaded = loaded;
+    this.#files.accept();
     this.#flowLog?.useInterfaces(loaded.configuration.networkInterfaces);
     this.#rulesHash = hashOfRules(loaded.policy);
     this.#setLogLevel(loaded.configuration.logLevel);

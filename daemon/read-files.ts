@@ -6,8 +6,10 @@ import type { FileSource } from '../src/policy/load.ts';
 
 export class ReadFiles implements FileSource {
   readonly #files: FileSource;
-  /** By path, as it was just before it was read. */
-  readonly #versions = new Map<string, string | undefined>();
+  /** Of what is in force: by path, as it was just before it was read. */
+  #versions = new Map<string, string | undefined>();
+  /** Of what is being read. */
+  #reading = this.#versions;
 
   constructor(files: FileSource) {
     this.#files = files;
@@ -23,9 +25,14 @@ export class ReadFiles implements FileSource {
     return this.#note(path);
   }
 
-  /** Begins anew: the next configuration may name other files. */
-  forget(): void {
-    this.#versions.clear();
+  /** Begins anew: the next configuration may name other files. What is in force stays known until `accept`. */
+  begin(): void {
+    this.#reading = new Map();
+  }
+
+  /** What was read since `begin` is in force now. */
+  accept(): void {
+    this.#versions = this.#reading;
   }
 
   /** Paths of the files that are no longer as they were read. Looks at each. */
@@ -37,7 +44,7 @@ export class ReadFiles implements FileSource {
 
   #note(path: string): string | undefined {
     const version = this.#files.versionOf(path);
-    this.#versions.set(path, version);
+    this.#reading.set(path, version);
     return version;
   }
 }

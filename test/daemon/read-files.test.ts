@@ -15,7 +15,12 @@ test('tells which of the files that were read are no longer as they were', () =>
   expect(files.changed).toEqual(['tags.json']);
   disk.remove('a.yaml');
   expect(files.changed).toEqual(['a.yaml', 'tags.json']);
-  files.forget();
+  files.begin();
   files.versionOf('tags.json');
+  // Read, and not in force: a reload that is refused leaves it at that.
+  expect(files.changed).toEqual(['a.yaml', 'tags.json']);
+  files.begin();
+  files.versionOf('tags.json');
+  files.accept();
   expect(files.changed).toEqual([]);
 });
