@@ -12,7 +12,9 @@ const NANOSECONDS = 1e9;
 const WIRE = ['wire'];
 const INTERFACE = ['wire', 'interface'];
 
-const eventLoopDelay = monitorEventLoopDelay({ resolution: 20 });
+/** It wakes the process up so often: milliseconds. A delay of any length is found by the next look. */
+const LOOK_MILLISECONDS = 100;
+const eventLoopDelay = monitorEventLoopDelay({ resolution: LOOK_MILLISECONDS });
 eventLoopDelay.enable();
 
 const controlMetrics: readonly MetricDefinition[] = [

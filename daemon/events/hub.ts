@@ -1,5 +1,5 @@
 /**
- * EventHub: reads the rings of flow events of all wires, twenty times a second, and tells whoever listens; also of
+ * EventHub: reads the rings of flow events of all wires, up to twenty times a second, and tells whoever listens; also of
  * reloads and of data planes that start and end. A listener never holds up the others or the reading.
  */
 import { EVENT_CAPACITY, EventKind } from '../../src/engine/event-record.ts';
@@ -9,6 +9,9 @@ import { type DataPlaneEvent, type Notice, type ReloadEvent, timeText } from './
 import { FlowStarts } from './flow-starts.ts';
 
 const DRAIN_MILLISECONDS = 50;
+/** Between two readings when no event has come for a while: a daemon with nothing to do wakes up less. */
+const QUIET_DRAIN_MILLISECONDS = 200;
+const QUIET_AFTER_MILLISECONDS = 1000;
 /** Between two reports of events that were lost. */
 const LOSS_MILLISECONDS = 1000;
 
@@ -63,6 +66,8 @@ export class EventHub {
   readonly #listeners = new Set<EventListener>();
   #timer: NodeJS.Timeout | undefined;
   #nextLossReport = 0;
+  /** Monotonic milliseconds. */
+  #lastEvent = 0;
   /** Milliseconds from the monotonic to the wall clock. */
   #offset = Number.NEGATIVE_INFINITY;
 
@@ -81,7 +86,14 @@ export class EventHub {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.drain(), DRAIN_MILLISECONDS);
+    const isQuiet = this.#clock.monotonic() - this.#lastEvent > QUIET_AFTER_MILLISECONDS;
+    this.#timer = setTimeout(
+      () => {
+        this.drain();
+        this.start();
+      },
+      isQuiet ? QUIET_DRAIN_MILLISECONDS : DRAIN_MILLISECONDS,
+    );
   }
 
   /** Tells that the daemon ends. */
@@ -93,7 +105,7 @@ export class EventHub {
 
   /** Tells what is left, for the last time. */
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.drain();
   }
 
@@ -118,12 +130,14 @@ export class EventHub {
     const offset = this.#wallOffset();
     for (const { wire, starts } of this.#wires) {
       const event = wire.events;
-      for (let count = 0; count < EVENT_CAPACITY && event.next(); count++) {
+      let count = 0;
+      for (; count < EVENT_CAPACITY && event.next(); count++) {
         const { kind } = event;
         if (kind === Opened) starts.opened(event);
         const startedAt = kind === Ended ? starts.ended(event) : undefined;
         for (const listener of this.#listeners) listener.flow({ wire, event, offset, startedAt });
       }
+      if (count > 0) this.#lastEvent = this.#clock.monotonic();
     }
     this.#reportLosses();
     for (const listener of this.#listeners) listener.settle();

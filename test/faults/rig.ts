@@ -25,6 +25,8 @@ export const IS_LONG = ROUNDS >= 10;
 export interface RigOptions extends StartOptions {
   /** In the configuration, in place of the usual ones. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Called before the first start, in place of `wrapper`. @returns the wrapper */
+  readonly before?: (lab: Lab) => readonly string[];
 }
 
 export class FaultRig {
@@ -43,12 +45,13 @@ export class FaultRig {
     this.#options = options;
   }
 
-  static async build(options: RigOptions = {}): Promise<FaultRig> {
+  static async build({ before, ...rest }: RigOptions = {}): Promise<FaultRig> {
     const lab = new Lab();
+    const options = before === undefined ? rest : { ...rest, wrapper: before(lab) };
     const network = buildNetwork(lab, {
       machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
     });
-    mkdirSync(join(lab.directory, 'state'), { mode: 0o700 });
+    mkdirSync(join(lab.directory, 'state'), { recursive: true, mode: 0o700 });
     const configuration = configurationIn(lab, 0, options.settings);
     const daemon = await TestDaemon.start(lab, network.filter, configuration, options);
     const rig = new FaultRig(network, lab, daemon, options);
