@@ -7,6 +7,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveObstacle } from '../helpers/live.ts';
+import { INSIDE, OUTSIDE } from '../helpers/network.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 import { FaultRig, IS_LONG } from './rig.ts';
 
@@ -29,11 +30,17 @@ function traceObstacle(): string | undefined {
   return status === 0 ? undefined : 'needs the right to trace processes';
 }
 
-/** The limit of the unit, where whoever runs this may lift it; else the machine's, under which a wire may be `cap`. */
-function memoryLimit(): readonly string[] {
-  const command = ['prlimit', '--memlock=unlimited'];
-  return spawnSync('prlimit', [...command.slice(1), 'true']).status === 0 ? command : [];
-}
+/** The unit lifts the limit of locked memory; where whoever runs this may not, the wire is `cap`, which locks none. */
+const lift = ['prlimit', '--memlock=unlimited'];
+const canLift = spawnSync('prlimit', [...lift.slice(1), 'true']).status === 0;
+const wires = [
+  {
+    name: 'wire0',
+    outside: OUTSIDE,
+    inside: INSIDE,
+    backend: canLift ? 'af-xdp' : 'cap',
+  },
+];
 
 const obstacle = liveObstacle ?? traceObstacle() ?? (IS_LONG ? undefined : 'make faults');
 
@@ -44,6 +51,7 @@ describe.skipIf(obstacle !== undefined)(`privileges (${obstacle ?? 'live'})`, ()
   beforeAll(async () => {
     const only = (sign: string) => capabilities.map((name) => `${sign}${name}`).join(',');
     rig = await FaultRig.build({
+      settings: { wires },
       before: (lab) => {
         trace = join(lab.directory, 'trace');
         chmodSync(lab.directory, 0o755);
@@ -65,7 +73,7 @@ describe.skipIf(obstacle !== undefined)(`privileges (${obstacle ?? 'live'})`, ()
             '-o',
             trace,
           ],
-          ...memoryLimit(),
+          ...(canLift ? lift : []),
           ...['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups', '--no-new-privs'],
           ...[`--bounding-set=-all,${only('+')}`, `--inh-caps=-all,${only('+')}`],
           `--ambient-caps=-all,${only('+')}`,
