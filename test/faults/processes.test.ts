@@ -20,7 +20,7 @@ const DATA_PLANE_READY_MS = 5_000;
 const DAEMON_READY_MS = 15_000;
 const ROUND_MS = 30_000;
 /** Longer, at any rate this machine sends, than a packet process may hang. */
-const FLOOD = 1_200_000;
+const FLOOD = 3_000_000;
 const FLOODERS_FRAMES = 100_000_000;
 
 describe.skipIf(liveObstacle !== undefined)(`processes (${liveObstacle ?? 'live'})`, () => {
