@@ -203,7 +203,7 @@ export function daemonStatus(
             `wire ${name}: everything passes unfiltered while nsgd does not run (onStop: open)`,
         ),
       ...source.changedFiles.map(
-        (file) => `${file} changed after it was read; nsgd reload takes it`,
+        (file) => `${file} changed after it was read; nsgd reload reads it again`,
       ),
       ...(source.candidate?.isWatched === false
         ? ['the candidate has errors and is not watched']
