@@ -145,7 +145,9 @@ describe.skipIf(!isAllowed)(
       expect(attention()).toEqual([]);
       configuration({ logs: { level: 'info' } });
       const file = join(folder, 'nsgd.json');
-      expect(attention()).toEqual([`${file} changed after it was read; nsgd reload reads it again`]);
+      expect(attention()).toEqual([
+        `${file} changed after it was read; nsgd reload reads it again`,
+      ]);
       expect(nsgd(['reload', '--socket', socket()]).status).toBe(0);
       expect(attention()).toEqual([]);
       child.kill('SIGTERM');
