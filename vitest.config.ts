@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that make no interface and start no daemon: two at a time do not disturb each other. */
+/** Tests without traffic or times that have to be met: two at a time do not disturb each other. */
 const OFFLINE = [
   'test/{policy,engine,flowtable,property,golden,project,prometheus,fuzz}/**/*.test.ts',
   'test/capture/*.test.ts',
   'test/capture/wire/*.test.ts',
-  'test/daemon/{commands-*,hostile-names,replay,sarif,tuple,verify-request}.test.ts',
+  'test/daemon/{commands-*,hostile-names,host-mode-steps,replay,sarif,tuple,verify-request}.test.ts',
+  'test/packaging/*.test.ts',
 ];
 
 // The others run one after another, and after those: they own network namespaces and both cores, and neighbours would make

@@ -170,7 +170,7 @@ describe.skipIf(obstacle !== undefined)(`admission (${obstacle ?? 'live'})`, () 
       isIpv6
         ? Array.from({ length: 8 }, () => random.below(65_536).toString(16)).join(':')
         : Array.from({ length: 4 }, () => random.below(256)).join('.');
-    for (let n = 0; n < 60; n++) {
+    for (let n = 0; n < 40; n++) {
       const isIpv6 = random.below(2) === 1;
       const ports = { srcPort: random.below(65_536), dstPort: random.below(65_536) };
       const frame = buildFrame({

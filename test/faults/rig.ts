@@ -18,7 +18,7 @@ const ECHO = 7;
 const DENIED = 53;
 
 /** Rounds of a fault that is repeated; a hundred for `make faults`. */
-export const ROUNDS = Number(process.env['NSGD_FAULT_ROUNDS'] ?? 3);
+export const ROUNDS = Number(process.env['NSGD_FAULT_ROUNDS'] ?? 2);
 /** `make faults`: also what takes long. */
 export const IS_LONG = ROUNDS >= 10;
 
