@@ -177,6 +177,8 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     'a wrong configuration while frames pass: refused with 2, told in the metrics, no frame lost',
     { timeout: 120_000 },
     async () => {
+      // The one that lets the load in, whatever was in force.
+      expect(rig.daemon.reload(rig.configuration()).status).toBe(0);
       const load = new Load(rig);
       expect(await load.open(LOAD_FLOWS)).toBe(LOAD_FLOWS);
       const lastReload = () =>
