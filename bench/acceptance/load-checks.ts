@@ -138,9 +138,11 @@ async function saturatedRates({ bed, device }: Subject): Promise<readonly [numbe
 }
 
 export async function reloads(trials: TrialRun): Promise<Finding[]> {
-  const { trial, reloads: count } = await trials.withNsgd(MANY_RULES, async ({ bed, device }) =>
-    measureReloads(bed, device, traffic('half-denied', 64), trials.seconds),
-  );
+  const load = traffic('half-denied', 64);
+  const { trial, reloads: count } = await trials.withNsgd(MANY_RULES, async (subject) => {
+    await trials.warmUp(subject, load);
+    return measureReloads(subject.bed, subject.device, load, trials.seconds);
+  });
   // Every other frame is denied, whichever policy judges it; the load may end on either. What was lost had no verdict.
   const wronglyDenied = Math.max(0, (trial.denied ?? 0) - Math.ceil(trial.offered / 2));
   const wrong = wronglyDenied + trial.leaked;
