@@ -11,7 +11,6 @@ import { type BedCounts, TestBed } from '../tcpreplay/test-bed.ts';
 import { runTrial, type Trial } from '../tcpreplay/trial.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 
-/** What the generator may fall short of the rate that it was asked for. */
 const WARM_UP_RATE = 50_000;
 const WARM_UP_SECONDS = 3;
 /** The generator falls a little short of what it is asked for, so it is asked for a little more. */
