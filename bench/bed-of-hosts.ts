@@ -2,8 +2,8 @@
  * A bed with hosts at both ends: the daemon with 1,000 rules between a network of real TCP stacks (test/helpers/network.ts),
  * so that what goes on beside a load can be watched, not only what becomes of the load.
  */
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { processUsage } from '../daemon/process-usage.ts';
 import type { WireStatus } from '../daemon/status.ts';
 import { TestDaemon } from '../test/helpers/daemon.ts';
 import { Lab } from '../test/helpers/lab.ts';
@@ -16,7 +16,6 @@ export const RULES = 1000;
 /** The router's end of the cable to the wire: what comes from the network comes from here. */
 const NETWORK_DEVICE = 'wire0';
 const LOAD_CORE = '0';
-const KIBIBYTE = 1024;
 
 /** @param rules of the group; one less is a change for a reload */
 export function policy(settings: Readonly<Record<string, unknown>>, rules = RULES): string {
@@ -88,7 +87,7 @@ export function inboundCounts({ interfaces, reasons }: WireStatus): [number, num
 
 /** Resident bytes. */
 export function memoryOf(processId: number): number {
-  const [, kibibytes = '0'] =
-    /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) * KIBIBYTE;
+  const usage = processUsage(processId);
+  if (usage === undefined) throw new Error(`there is no process ${processId}`);
+  return usage.residentBytes;
 }

@@ -3,8 +3,9 @@
  * candidate too, and what they disagree about is counted, with the latest as samples.
  *
  * It listens to flow events in the control process: the data plane does not know of it, so its verdict cannot reach a
- * packet, it costs forwarding nothing, and a candidate that is broken when the daemon starts is only not watched (a reload with
- * one is refused, daemon.ts). What it misses is what no event tells: events that were left out under a flood, and packets that are allowed without a flow.
+ * packet, it costs forwarding nothing, and a candidate that is broken when the daemon starts is only not watched (a reload
+ * with one is refused, daemon.ts). What it misses is what no event tells: events that were left out under a flood, and
+ * packets that are allowed without a flow.
  */
 import { EventKind } from '../src/engine/event-record.ts';
 import { ipv6OfWords } from '../src/engine/address-set.ts';

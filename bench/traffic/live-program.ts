@@ -28,6 +28,7 @@ import {
   store,
   toBigEndian,
 } from '../../daemon/native/bpf-assembler.ts';
+import { XDP_DROP, XdpContext } from '../../daemon/native/xdp-context.ts';
 
 /** A number in the frame that differs from frame to frame: base + ((n >> shift) & mask), in network byte order. */
 export interface Field {
@@ -87,13 +88,10 @@ const CATCH_UP_NS = 200_000;
 const KTIME_GET_NS = 5;
 const REDIRECT = 23;
 const ADJUST_TAIL = 65;
-const XDP_DROP = 1;
 /** Knuth's multiplicative hash, as int32: odd, so it permutes the numbers. */
 const SCATTER = 2654435761 | 0;
 const MIX_SHIFT = 16;
 const MIX_PARTS = 12;
-/** struct xdp_md { data, data_end, ... } */
-const DATA_END = 4;
 const INSTRUCTION_BYTES = 8;
 
 /** @param map an array map with one value of `MAP_VALUE_BYTES` */
@@ -117,7 +115,7 @@ export function liveProgram(map: number, options: LiveProgramOptions): Uint8Arra
   return assemble([move(6, 1), ...paced, ...checked, ...drop]);
 }
 
-const frameBounds = [load(2, 6, 0, 4), load(3, 6, DATA_END, 4)];
+const frameBounds = [load(2, 6, XdpContext.Data, 4), load(3, 6, XdpContext.DataEnd, 4)];
 
 function count(instructions: readonly Instruction[]): number {
   return assemble(instructions).length / INSTRUCTION_BYTES;

@@ -52,13 +52,9 @@ import {
   toBigEndian,
   xorRegister,
 } from './bpf-assembler.ts';
+import { XDP_DROP, XdpContext } from './xdp-context.ts';
 
 const MAP_LOOKUP = 1;
-const XDP_DROP = 1;
-/** struct xdp_md: see xdp-program.ts. */
-const DATA = 0;
-const DATA_END = 4;
-const RX_QUEUE_INDEX = 16;
 /** Place on the stack for the key of a map. */
 const KEY = -4;
 
@@ -93,8 +89,8 @@ export function admission(parts: ProgramParts): ProgramPart[] {
   const { linkReserve, reserve } = parts;
   return [
     set(7, 0),
-    load(2, 6, DATA, 4),
-    load(3, 6, DATA_END, 4),
+    load(2, 6, XdpContext.Data, 4),
+    load(3, 6, XdpContext.DataEnd, 4),
     set(9, 0),
     ...ifLongerThan(IPV4_PORTS + PORTS_BYTES, 'queue'),
     load(0, 2, ETHERTYPE, 2),
@@ -282,7 +278,7 @@ function ifUnmarked(parts: ProgramParts, otherwise: string): ProgramPart[] {
 /** Counts the frame in where it has a place, else counts and drops it. */
 function enterQueue({ queues }: ProgramParts): ProgramPart[] {
   return [
-    load(1, 6, RX_QUEUE_INDEX, 4),
+    load(1, 6, XdpContext.RxQueueIndex, 4),
     ...lookUp(queues, 1, 'admitted'),
     load(1, 0, Queue.Limit * 4, 4),
     load(2, 0, Queue.Admitted * 4, 4),

@@ -18,33 +18,29 @@ import {
   call,
   callKernel,
   exit,
-  type Instruction,
+  jump,
+  jumpIfEqual,
+  jumpIfGreater,
+  jumpUnlessEqual,
+  label,
   load,
   loadMap,
   move,
+  type ProgramPart,
   set,
-  skip,
-  skipIfEqual,
-  skipIfGreater,
-  skipUnlessEqual,
   store,
   storeValue,
   toBigEndian,
 } from './bpf-assembler.ts';
+import { XDP_DROP, XdpContext } from './xdp-context.ts';
 
-const XDP_DROP = 1;
 const BPF_REDIRECT_MAP = 51;
 const BPF_XDP_ADJUST_HEAD = 44;
-/** struct xdp_md { data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex } of 32-bit words. */
-const DATA = 0;
-const DATA_END = 4;
-const RX_QUEUE_INDEX = 16;
 const TAG_BYTES = 4;
 const ADDRESSES_BYTES = 12;
 /** Places on the stack for the tag's protocol and its control information. */
 const PROTOCOL = -8;
 const CONTROL = -16;
-const INSTRUCTION_BYTES = 8;
 
 /** The kernel function that tells the tag. */
 export const VLAN_TAG_FUNCTION = 'bpf_xdp_metadata_rx_vlan_tag';
@@ -57,7 +53,7 @@ export function redirectProgram(parts: ProgramParts, vlanTagFunction?: number): 
     move(6, 1),
     ...(vlanTagFunction === undefined ? [] : restoreTag(vlanTagFunction)),
     ...admission(parts),
-    load(2, 6, RX_QUEUE_INDEX, 4),
+    load(2, 6, XdpContext.RxQueueIndex, 4),
     loadMap(1, parts.sockets),
     set(3, XDP_DROP),
     call(BPF_REDIRECT_MAP),
@@ -66,32 +62,7 @@ export function redirectProgram(parts: ProgramParts, vlanTagFunction?: number): 
 }
 
 /** Puts the tag that is beside the frame, if any, behind its addresses. Context in r6. */
-function restoreTag(vlanTagFunction: number): Instruction[] {
-  const insert: Instruction[] = [
-    move(1, 6),
-    set(2, -TAG_BYTES),
-    call(BPF_XDP_ADJUST_HEAD),
-    skipIfEqual(0, 0, 2),
-    set(0, XDP_DROP),
-    exit(),
-    load(2, 6, DATA, 4),
-    load(3, 6, DATA_END, 4),
-    move(4, 2),
-    add(4, ADDRESSES_BYTES + 2 * TAG_BYTES),
-    skipIfGreater(4, 3, 1),
-    skip(2),
-    set(0, XDP_DROP),
-    exit(),
-    load(4, 2, TAG_BYTES, 8),
-    load(5, 2, TAG_BYTES + 8, 4),
-    store(2, 0, 4, 8),
-    store(2, 8, 5, 4),
-    load(4, 10, PROTOCOL, 2),
-    store(2, ADDRESSES_BYTES, 4, 2),
-    load(4, 10, CONTROL, 2),
-    toBigEndian(4, 16),
-    store(2, ADDRESSES_BYTES + 2, 4, 2),
-  ];
+function restoreTag(vlanTagFunction: number): ProgramPart[] {
   return [
     storeValue(10, PROTOCOL, 0),
     storeValue(10, CONTROL, 0),
@@ -101,7 +72,33 @@ function restoreTag(vlanTagFunction: number): Instruction[] {
     add(3, CONTROL),
     callKernel(vlanTagFunction),
     // Not zero: there is no tag, or the driver does not know.
-    skipUnlessEqual(0, 0, assemble(insert).length / INSTRUCTION_BYTES),
-    ...insert,
+    jumpUnlessEqual(0, 0, 'tag is in place'),
+    move(1, 6),
+    set(2, -TAG_BYTES),
+    call(BPF_XDP_ADJUST_HEAD),
+    jumpIfEqual(0, 0, 'there is room'),
+    set(0, XDP_DROP),
+    exit(),
+    label('there is room'),
+    load(2, 6, XdpContext.Data, 4),
+    load(3, 6, XdpContext.DataEnd, 4),
+    move(4, 2),
+    add(4, ADDRESSES_BYTES + 2 * TAG_BYTES),
+    jumpIfGreater(4, 3, 'too short'),
+    jump('long enough'),
+    label('too short'),
+    set(0, XDP_DROP),
+    exit(),
+    label('long enough'),
+    load(4, 2, TAG_BYTES, 8),
+    load(5, 2, TAG_BYTES + 8, 4),
+    store(2, 0, 4, 8),
+    store(2, 8, 5, 4),
+    load(4, 10, PROTOCOL, 2),
+    store(2, ADDRESSES_BYTES, 4, 2),
+    load(4, 10, CONTROL, 2),
+    toBigEndian(4, 16),
+    store(2, ADDRESSES_BYTES + 2, 4, 2),
+    label('tag is in place'),
   ];
 }

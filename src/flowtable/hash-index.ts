@@ -73,8 +73,8 @@ export class HashIndex {
   }
 
   /** The hash of a record that holds a key, live or just freed. */
-  hashOfRecord(flow: FlowIndex): number {
-    return hashWords(this.hashKey, this.#words, flow * RECORD_WORDS);
+  hashOfRecord(record: number): number {
+    return hashWords(this.hashKey, this.#words, record * RECORD_WORDS);
   }
 
   /**
@@ -130,7 +130,7 @@ export class HashIndex {
   add(flow: FlowIndex): number {
     const index = this.#index;
     const slotMask = this.#slotMask;
-    const hash = hashWords(this.hashKey, this.#words, flow * RECORD_WORDS);
+    const hash = this.hashOfRecord(flow);
     let slot = hash & slotMask;
     for (let displacement = 0; displacement < PROBE_LIMIT; displacement++) {
       if (index[slot] === 0) {
@@ -179,7 +179,7 @@ export class HashIndex {
   }
 
   #homeOf(record: number): number {
-    return hashWords(this.hashKey, this.#words, record * RECORD_WORDS) & this.#slotMask;
+    return this.hashOfRecord(record) & this.#slotMask;
   }
 }
 

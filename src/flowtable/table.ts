@@ -79,6 +79,8 @@ export type RemovedListener = (flow: FlowIndex, reason: number) => void;
 export class FlowTable extends FlowView {
   /** For flow logs. Called for every reason; see `RemovedListener`. */
   onRemoved: RemovedListener = ignoreRemoved;
+  /** Words of each of the buckets that `useMarks` wants. */
+  readonly bucketWords = BUCKET_MARKS;
   readonly #lookup: HashIndex;
   readonly #lists: FlowLists;
   #marks: EstablishedMarks | undefined;
@@ -166,11 +168,10 @@ export class FlowTable extends FlowView {
     return this.#lookup.hashKey;
   }
 
-  /** How many buckets `useMarks` wants, and how many words each has. */
+  /** How many buckets `useMarks` wants. */
   get markBuckets(): number {
     return bucketsFor(this.maxFlows);
   }
-  readonly bucketWords = BUCKET_MARKS;
 
   /**
    * Keeps the marks of the established flows in these words from now on, and puts those of the flows there are in: one
@@ -184,7 +185,7 @@ export class FlowTable extends FlowView {
     for (let base = 0; base < end; base += RECORD_WORDS) {
       const state = this.words[base + STATE] & STATE_MASK;
       if (state === 0 || LIST_OF_STATE[state] !== ESTABLISHED) continue;
-      marks.mark(this.#lookup.hashOfRecord((base / RECORD_WORDS) as FlowIndex));
+      marks.mark(this.#lookup.hashOfRecord(base / RECORD_WORDS));
     }
   }
 

@@ -5,14 +5,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { processUsage } from '../../daemon/process-usage.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import { FaultRig, IS_LONG } from './rig.ts';
 
 const SECONDS = Number(process.env['NSGD_IDLE_SECONDS'] ?? 60);
 const WINDOWS = 6;
 const CPU_SHARE = 0.01;
-/** USER_HZ. */
-const TICKS_PER_SECOND = 100;
 const WARM_UP_RELOADS = 10;
 const SETTLE_MS = 10_000;
 /** Wake-ups of a process that waits are as regular as its timers. */
@@ -27,13 +26,11 @@ interface Use {
 }
 
 interface Totals {
-  readonly ticks: number;
+  readonly cpuSeconds: number;
   readonly wakeUps: number;
 }
 
 function totals(pid: number): Totals {
-  // Behind the name, which may hold anything, in brackets.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   const threads = readdirSync(`/proc/${pid}/task`);
   const wakeUps = threads.map((thread) =>
     Number(
@@ -43,7 +40,7 @@ function totals(pid: number): Totals {
     ),
   );
   return {
-    ticks: Number(fields[11]) + Number(fields[12]),
+    cpuSeconds: processUsage(pid)?.cpuSeconds ?? NaN,
     wakeUps: wakeUps.reduce((sum, each) => sum + each, 0),
   };
 }
@@ -54,9 +51,9 @@ async function watch(pids: readonly number[], seconds: number): Promise<Use[]> {
   await sleep(seconds * 1000);
   const took = (performance.now() - start) / 1000;
   return pids.map((pid, index) => {
-    const { ticks, wakeUps } = totals(pid);
+    const { cpuSeconds, wakeUps } = totals(pid);
     return {
-      cpu: (ticks - (before[index]?.ticks ?? NaN)) / TICKS_PER_SECOND / took,
+      cpu: (cpuSeconds - (before[index]?.cpuSeconds ?? NaN)) / took,
       wakeUpsPerSecond: (wakeUps - (before[index]?.wakeUps ?? NaN)) / took,
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
       threads: readdirSync(`/proc/${pid}/task`).length,

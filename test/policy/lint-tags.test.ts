@@ -8,6 +8,7 @@ import { DEFAULT_LINT } from '../../src/policy/lint.ts';
 import { lintTags } from '../../src/policy/lint-tags.ts';
 import { diffPolicies } from '../../src/policy/policy-diff.ts';
 import { formatProblem, type Problem } from '../../src/policy/problem.ts';
+import { rule as ruleText } from '../helpers/four-vms.ts';
 import { loadGood, memoryFiles } from '../helpers/load-text.ts';
 import { Random } from '../helpers/random.ts';
 import { goodTags, tagFile } from '../helpers/service-tag-text.ts';
@@ -16,15 +17,7 @@ type Tags = Readonly<Record<string, readonly string[]>>;
 type Rule = Readonly<Record<string, string | number>>;
 
 const rule = (name: string, priority: number, over: Rule = {}): Rule => ({
-  name,
-  priority,
-  access: 'Allow',
-  direction: 'Inbound',
-  protocol: 'Tcp',
-  sourceAddressPrefix: '*',
-  sourcePortRange: '*',
-  destinationAddressPrefix: '*',
-  destinationPortRange: '*',
+  ...ruleText({ name, priority, access: 'Allow', direction: 'Inbound', protocol: 'Tcp' }),
   ...over,
 });
 

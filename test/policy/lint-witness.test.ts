@@ -6,21 +6,15 @@ import { answerVerify } from '../../daemon/verify-request.ts';
 import { lintPolicy } from '../../src/policy/lint.ts';
 import type { LoadedConfiguration } from '../../src/policy/load.ts';
 import type { Problem } from '../../src/policy/problem.ts';
+import { rule as ruleText, type RuleText } from '../helpers/four-vms.ts';
 import { loadGood } from '../helpers/load-text.ts';
 import { Random } from '../helpers/random.ts';
 
 type Rule = Readonly<Record<string, unknown>>;
+type Access = RuleText['access'];
 
-const rule = (name: string, priority: number, access: string, over: Rule = {}): Rule => ({
-  name,
-  priority,
-  access,
-  direction: 'Inbound',
-  protocol: 'Tcp',
-  sourceAddressPrefix: '*',
-  sourcePortRange: '*',
-  destinationAddressPrefix: '*',
-  destinationPortRange: '*',
+const rule = (name: string, priority: number, access: Access, over: Rule = {}): Rule => ({
+  ...ruleText({ name, priority, access, direction: 'Inbound', protocol: 'Tcp' }),
   ...over,
 });
 
@@ -92,7 +86,7 @@ function confirm(loaded: LoadedConfiguration, problem: Problem, name: string): v
   }
 }
 
-const names = (prefix: string, ports: readonly string[], access: string, from = 100): Rule[] =>
+const names = (prefix: string, ports: readonly string[], access: Access, from = 100): Rule[] =>
   ports.map((port, index) =>
     rule(`${prefix}${index}`, from + index, access, { destinationPortRange: port }),
   );
