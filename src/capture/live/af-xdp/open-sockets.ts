@@ -28,12 +28,12 @@ export interface QueueSocket {
   readonly queue: number;
   readonly socket: number;
   readonly rings: SocketRings;
+  /** Who gets into its receive ring while that fills. */
+  readonly admission: Admission;
 }
 
 export interface OpenedSockets {
   readonly sockets: readonly QueueSocket[];
-  /** In the order of the sockets. */
-  readonly admissions: readonly Admission[];
   readonly isZeroCopy: boolean;
   /** By side. */
   readonly modes: readonly XdpMode[];
@@ -78,16 +78,16 @@ class Opening {
 
   open(isCopying: boolean): OpenedSockets {
     try {
-      this.#devices.forEach((device, side) => this.#openQueues(device, side, isCopying));
+      const queues = this.#devices.map((device, side) => this.#openQueues(device, side, isCopying));
       const isZeroCopy = this.#system.isZeroCopy(this.#sockets[0].socket);
-      const admissions: Admission[] = [];
-      const { flows } = this.#layout;
+      const { flows, sizes } = this.#layout;
       const marks = this.#share(flows.bucketWords, flows.markBuckets);
       const programs = this.#devices.map((device, side) => ({
         marks: marks.descriptor,
         buckets: flows.markBuckets,
         hashKey: flows.hashKey,
-        ...this.#shareQueues(device, admissions),
+        queues: queues[side],
+        ...reservesOf(sizes.receive),
         sockets: this.#mapSockets(device, side),
         side,
       }));
@@ -97,7 +97,6 @@ class Opening {
       flows.useMarks(marks.words);
       return {
         sockets: this.#sockets,
-        admissions,
         isZeroCopy,
         modes,
         detach: () => this.#closeAll(this.#links),
@@ -110,9 +109,11 @@ class Opening {
     }
   }
 
-  #openQueues(device: XdpDevice, side: number, isCopying: boolean): void {
+  /** @returns descriptor of the words that the program shares with the admissions of these queues */
+  #openQueues(device: XdpDevice, side: number, isCopying: boolean): number {
     const system = this.#system;
     const { memory, chunkBytes, sizes } = this.#layout;
+    const shared = this.#share(QUEUE_WORDS, device.receiveQueues);
     for (let queue = 0; queue < device.receiveQueues; queue++) {
       const owner = this.#sockets[0]?.socket;
       const socket = attempt('open an AF_XDP socket', () => this.#keep(system.openSocket()));
@@ -128,10 +129,12 @@ class Opening {
       attempt(`bind to queue ${queue} of ${device.name}`, () =>
         system.bind(socket, { device: device.index, queue, owner, isCopying }),
       );
-      this.#sockets.push({ side, queue, socket, rings });
+      const admission = new Admission(shared.words, queue, sizes.receive);
+      this.#sockets.push({ side, queue, socket, rings, admission });
     }
     // Frames for other hosts are what passes here.
     attempt(`set ${device.name} promiscuous`, () => this.#keep(system.receiveAll(device.index)));
+    return shared.descriptor;
   }
 
   #mapSockets(device: XdpDevice, side: number): number {
@@ -143,18 +146,6 @@ class Opening {
       }
       return map;
     });
-  }
-
-  #shareQueues(
-    device: XdpDevice,
-    admissions: Admission[],
-  ): Pick<ProgramParts, 'queues' | 'reserve' | 'linkReserve'> {
-    const places = this.#layout.sizes.receive;
-    const { descriptor, words } = this.#share(QUEUE_WORDS, device.receiveQueues);
-    for (let queue = 0; queue < device.receiveQueues; queue++) {
-      admissions.push(new Admission(words, queue, places));
-    }
-    return { queues: descriptor, ...reservesOf(places) };
   }
 
   #share(entryWords: number, entries: number): SharedMap {

@@ -79,19 +79,13 @@ export function openAfXdpWire(
     openSockets(system, devices, { memory, chunkBytes, sizes, flows: options.flows }),
   );
   const pool = new FramePool(frames, chunkBytes);
-  const ports = opened.sockets.map(
-    ({ side, socket, rings }, n) =>
-      new Port({ side, socket, admission: opened.admissions[n] }, rings, {
-        system,
-        counts: handler.counts,
-        pool,
-      }),
-  );
+  const { counts } = handler;
+  const ports = opened.sockets.map((socket) => new Port(socket, { system, counts, pool }));
   const parts = {
     view: new DataView(memory.buffer),
     pool,
     ports,
-    exits: opened.sockets.map(({ side, queue }) => exitOf(opened, ports, devices, side, queue)),
+    exits: opened.sockets.map(({ side, queue }) => exitOf(ports, devices, side, queue)),
     names: devices.map((device) => device.name),
     wait: system.waiter(ports.map((port) => port.socket)),
     detach: opened.detach,
@@ -141,13 +135,12 @@ function ringSizes(queues: number): RingSizes {
 
 /** The port that frames of one queue leave by: the same queue of the other side, or one they share. */
 function exitOf(
-  opened: OpenedSockets,
   ports: readonly Port[],
   devices: readonly XdpDevice[],
   side: number,
   queue: number,
 ): Port {
-  const exits = ports.filter((_, n) => opened.sockets[n].side === 1 - side);
+  const exits = ports.filter((port) => port.side === 1 - side);
   return exits[queue % Math.min(exits.length, devices[1 - side].sendQueues)];
 }
 

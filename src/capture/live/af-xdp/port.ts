@@ -7,8 +7,9 @@
 import type { WireCounts } from '../live-wire.ts';
 import type { Admission } from './admission.ts';
 import type { FramePool } from './frame-pool.ts';
+import type { QueueSocket } from './open-sockets.ts';
 import { ConsumerRing, DESCRIPTOR_LENGTH, ProducerRing } from './ring.ts';
-import { SendError, type SocketRings, type XdpStatistics, type XdpSystem } from './system.ts';
+import { SendError, type XdpStatistics, type XdpSystem } from './system.ts';
 
 const LENGTH = DESCRIPTOR_LENGTH;
 const BUSY = SendError.Busy;
@@ -25,7 +26,6 @@ function emptyStatistics(): XdpStatistics {
 export class Port {
   readonly side: number;
   readonly socket: number;
-  /** Who gets into the receive ring while it fills. */
   readonly admission: Admission;
   readonly receive: ConsumerRing;
   readonly #fill: ProducerRing;
@@ -43,17 +43,16 @@ export class Port {
   #isGone = false;
 
   constructor(
-    place: { readonly side: number; readonly socket: number; readonly admission: Admission },
-    rings: SocketRings,
+    { side, socket, rings, admission }: QueueSocket,
     parts: {
       readonly system: XdpSystem;
       readonly counts: WireCounts;
       readonly pool: FramePool;
     },
   ) {
-    this.side = place.side;
-    this.socket = place.socket;
-    this.admission = place.admission;
+    this.side = side;
+    this.socket = socket;
+    this.admission = admission;
     this.receive = new ConsumerRing(rings.receive);
     this.#fill = new ProducerRing(rings.fill);
     this.#send = new ProducerRing(rings.send);
