@@ -12,19 +12,20 @@ import {
   call,
   exit,
   fetchAdd,
-  type Instruction,
+  jump,
+  jumpIfAtLeast,
+  jumpIfEqual,
+  jumpIfGreater,
+  label,
   load,
   loadMapValue,
   modulo,
   move,
   multiply32,
+  type ProgramPart,
   set,
   shiftLeft,
   shiftRight,
-  skip,
-  skipIfAtLeast,
-  skipIfEqual,
-  skipIfGreater,
   store,
   toBigEndian,
 } from '../../daemon/native/bpf-assembler.ts';
@@ -92,36 +93,36 @@ const ADJUST_TAIL = 65;
 const SCATTER = 2654435761 | 0;
 const MIX_SHIFT = 16;
 const MIX_PARTS = 12;
-const INSTRUCTION_BYTES = 8;
 
 /** @param map an array map with one value of `MAP_VALUE_BYTES` */
 export function liveProgram(map: number, options: LiveProgramOptions): Uint8Array {
   const { device, frameBytes, fields, perSecond, lengths, stamp } = options;
-  const send = [set(1, device), set(2, 0), call(REDIRECT), exit()];
-  const drop = [set(0, XDP_DROP), exit()];
-  const whole = [
+  return assemble([
+    // r6 the context, r7 the number of the frame, r2 its first byte
+    move(6, 1),
+    ...(perSecond === undefined ? [] : dropUnlessDue(map, perSecond)),
+    load(2, 6, XdpContext.Data, 4),
+    load(3, 6, XdpContext.DataEnd, 4),
+    move(4, 2),
+    add(4, frameBytes),
+    jumpIfGreater(4, 3, 'drop'),
     loadMapValue(5, map, NUMBER_AT),
     set(7, 1),
     fetchAdd(5, 0, 7, 8),
-    ...fields.flatMap(fieldInstructions),
-    ...(stamp === undefined ? [] : stampInstructions(stamp)),
-    ...(lengths === undefined ? [] : lengthInstructions(lengths)),
-    ...send,
-  ];
-  // r6 the context, r7 the number of the frame, r2 its first byte
-  const start = [...frameBounds, move(4, 2), add(4, frameBytes)];
-  const checked = [...start, skipIfGreater(4, 3, count(whole)), ...whole];
-  const paced = perSecond === undefined ? [] : paceInstructions(map, perSecond, count(checked));
-  return assemble([move(6, 1), ...paced, ...checked, ...drop]);
+    ...fields.flatMap(writeField),
+    ...(stamp === undefined ? [] : writeStamp(stamp)),
+    ...(lengths === undefined ? [] : cut(lengths)),
+    set(1, device),
+    set(2, 0),
+    call(REDIRECT),
+    exit(),
+    label('drop'),
+    set(0, XDP_DROP),
+    exit(),
+  ]);
 }
 
-const frameBounds = [load(2, 6, XdpContext.Data, 4), load(3, 6, XdpContext.DataEnd, 4)];
-
-function count(instructions: readonly Instruction[]): number {
-  return assemble(instructions).length / INSTRUCTION_BYTES;
-}
-
-function fieldInstructions(field: Field): Instruction[] {
+function writeField(field: Field): ProgramPart[] {
   const { at, bytes, base, mask, shift, isScattered, isNegative } = field;
   return [
     move(8, 7),
@@ -136,64 +137,74 @@ function fieldInstructions(field: Field): Instruction[] {
 }
 
 /** Marks the frame, and stamps it when it is its turn. A helper takes r2, so it is kept in r9 meanwhile. */
-function stampInstructions({ every, at }: Stamp): Instruction[] {
-  const mark = [set(4, STAMP_MARK), toBigEndian(4, 16), store(2, at, 4, 2)];
-  const time = [
+function writeStamp({ every, at }: Stamp): ProgramPart[] {
+  return [
+    move(8, 7),
+    and(8, every - 1),
+    jumpIfEqual(8, 0, 'its turn'),
+    set(4, 0),
+    store(2, at, 4, 2),
+    jump('stamped'),
+    label('its turn'),
     move(9, 2),
     call(KTIME_GET_NS),
     move(2, 9),
-    ...mark,
+    ...writeWord(at, STAMP_MARK),
     toBigEndian(0, 64),
     store(2, at + 2, 0, 8),
+    label('stamped'),
   ];
-  const plain = [set(4, 0), store(2, at, 4, 2), skip(count(time))];
-  return [move(8, 7), and(8, every - 1), skipIfEqual(8, 0, count(plain)), ...plain, ...time];
 }
 
-/** Goes on when a frame is due, else over the `bodyCount` instructions that follow, to the drop. */
-function paceInstructions(map: number, perSecond: number, bodyCount: number): Instruction[] {
+/** The two bytes at `at` = value, in network byte order */
+function writeWord(at: number, value: number): ProgramPart[] {
+  return [set(4, value), toBigEndian(4, 16), store(2, at, 4, 2)];
+}
+
+/** Goes on when a frame is due, else to the drop. */
+function dropUnlessDue(map: number, perSecond: number): ProgramPart[] {
   const interval = Math.round((1e9 * 2 ** DUE_SHIFT) / perSecond);
   if (interval > 0x7fff_ffff) throw new RangeError(`${perSecond} frames a second are too few`);
-  const due = [
-    move(4, 0),
-    add(4, -CATCH_UP_NS * 2 ** DUE_SHIFT),
-    skipIfGreater(8, 4, 1),
-    move(8, 4),
-    add(8, interval),
-    store(9, 0, 8, 8),
-  ];
   return [
     call(KTIME_GET_NS),
     shiftLeft(0, DUE_SHIFT),
     loadMapValue(9, map, DUE_AT),
     load(8, 9, 0, 8),
-    skipIfGreater(8, 0, due.length + bodyCount),
-    ...due,
+    jumpIfGreater(8, 0, 'drop'),
+    move(4, 0),
+    add(4, -CATCH_UP_NS * 2 ** DUE_SHIFT),
+    jumpIfGreater(8, 4, 'not late'),
+    move(8, 4),
+    label('not late'),
+    add(8, interval),
+    store(9, 0, 8, 8),
   ];
 }
 
 /** Cuts the frame to one of the lengths; which one changes with its number. */
-function lengthInstructions(lengths: readonly LengthVariant[]): Instruction[] {
+function cut(lengths: readonly LengthVariant[]): ProgramPart[] {
   const longest = lengths.at(-1)?.bytes ?? 0;
-  const choice = [
+  let below = 0;
+  const variants = lengths.flatMap(({ bytes, ofTwelve, words }) => {
+    below += ofTwelve;
+    const write = words.flatMap(({ at, value }) => writeWord(at, value));
+    if (bytes === longest) return write;
+    return [
+      jumpIfAtLeast(8, below, `not ${bytes} bytes`),
+      ...write,
+      move(1, 6),
+      set(2, bytes - longest),
+      call(ADJUST_TAIL),
+      jump('cut'),
+      label(`not ${bytes} bytes`),
+    ];
+  });
+  return [
     move(8, 7),
     multiply32(8, SCATTER),
     shiftRight(8, MIX_SHIFT),
     modulo(8, MIX_PARTS),
+    ...variants,
+    label('cut'),
   ];
-  // From the last to the first, as each has to jump over those behind it.
-  let rest: Instruction[] = [];
-  let below = MIX_PARTS;
-  for (const { bytes, ofTwelve, words } of lengths.toReversed()) {
-    const cut = [move(1, 6), set(2, bytes - longest), call(ADJUST_TAIL)];
-    const own = [
-      ...words.flatMap(({ at, value }) => [set(4, value), toBigEndian(4, 16), store(2, at, 4, 2)]),
-      ...(bytes === longest ? [] : cut),
-    ];
-    const withJump = rest.length === 0 ? own : [...own, skip(count(rest))];
-    rest =
-      rest.length === 0 ? own : [skipIfAtLeast(8, below, count(withJump)), ...withJump, ...rest];
-    below -= ofTwelve;
-  }
-  return [...choice, ...rest];
 }

@@ -178,39 +178,29 @@ function wide(to: Register, from: number, low: number, high: number): Instructio
   return bytes;
 }
 
-/** Skips `count` instructions when left > right, both as unsigned 64-bit numbers. */
-export function skipIfGreater(left: Register, right: Register, count: number): Instruction {
-  return instruction(0x2d, { to: left, from: right }, count, 0);
-}
-
-/** Skips `count` instructions when the lower half of a register is `value`. */
-export function skipIfEqual(left: Register, value: number, count: number): Instruction {
-  return instruction(0x16, { to: left }, count, value);
-}
-
-/** Skips `count` instructions when the lower half of a register is not `value`. */
-export function skipUnlessEqual(left: Register, value: number, count: number): Instruction {
-  return instruction(0x56, { to: left }, count, value);
-}
-
 /** Goes to a label. */
 export function jump(to: string): Jump {
-  return { instruction: skip(0), to };
+  return { instruction: instruction(0x05, {}, 0, 0), to };
 }
 
 /** Goes to a label when left > right, both as unsigned 64-bit numbers. */
 export function jumpIfGreater(left: Register, right: Register, to: string): Jump {
-  return { instruction: skipIfGreater(left, right, 0), to };
+  return { instruction: instruction(0x2d, { to: left, from: right }, 0, 0), to };
+}
+
+/** Goes to a label when the register is at least the value, both as unsigned 64-bit numbers. */
+export function jumpIfAtLeast(left: Register, value: number, to: string): Jump {
+  return { instruction: instruction(0x35, { to: left }, 0, value), to };
 }
 
 /** Goes to a label when the lower half of a register is `value`. */
 export function jumpIfEqual(left: Register, value: number, to: string): Jump {
-  return { instruction: skipIfEqual(left, value, 0), to };
+  return { instruction: instruction(0x16, { to: left }, 0, value), to };
 }
 
 /** Goes to a label when the lower half of a register is not `value`. */
 export function jumpUnlessEqual(left: Register, value: number, to: string): Jump {
-  return { instruction: skipUnlessEqual(left, value, 0), to };
+  return { instruction: instruction(0x56, { to: left }, 0, value), to };
 }
 
 /** Goes to a label when all of a register is zero. */
@@ -228,11 +218,6 @@ export function jumpIfAbove(left: Register, value: number, to: string): Jump {
   return { instruction: instruction(0x66, { to: left }, 0, value), to };
 }
 
-/** Skips `count` instructions. */
-export function skip(count: number): Instruction {
-  return instruction(0x05, {}, count, 0);
-}
-
 /** the 8 bytes at address + offset = value */
 export function storeValue(address: Register, offset: number, value: number): Instruction {
   return instruction(0x7a, { to: address }, offset, value);
@@ -241,11 +226,6 @@ export function storeValue(address: Register, offset: number, value: number): In
 /** r0 = a function of the kernel, by its number in the kernel's type information */
 export function callKernel(number: number): Instruction {
   return instruction(0x85, { from: KERNEL_FUNCTION }, 0, number);
-}
-
-/** Skips `count` instructions when the register is at least the value, both as unsigned 64-bit numbers. */
-export function skipIfAtLeast(left: Register, value: number, count: number): Instruction {
-  return instruction(0x35, { to: left }, count, value);
 }
 
 /** r0 = a helper of the kernel, by number (linux/bpf.h, ___BPF_FUNC_MAPPER) */

@@ -7,11 +7,12 @@ import {
   exit,
   fetchAdd,
   jump,
+  jumpIfAtLeast,
+  jumpIfGreater,
   label,
   load,
   loadMapValue,
   set,
-  skipIfGreater,
   store,
   toBigEndian,
 } from '../../daemon/native/bpf-assembler.ts';
@@ -44,7 +45,6 @@ describe('the assembler', () => {
     ['*(u16 *)(r2 + 34) = r8', store(2, 34, 8, 2), '6b82220000000000'],
     ['lock r7 = fetch_add(*(u64 *)r5, r7)', fetchAdd(5, 0, 7, 8), 'db75000001000000'],
     ['r8 = be16 r8', toBigEndian(8, 16), 'dc08000010000000'],
-    ['if r4 > r3 goto +7', skipIfGreater(4, 3, 7), '2d34070000000000'],
     ['call 51', call(51), '8500000033000000'],
     ['exit', exit(), '9500000000000000'],
     ['r5 = map value 9 + 0', loadMapValue(5, 9, 0), '18250000090000000000000000000000'],
@@ -55,8 +55,19 @@ describe('the assembler', () => {
 
 describe('labels', () => {
   test('are as far as they are', () => {
-    const program = assemble([jump('end'), loadMapValue(5, 9, 0), label('end'), exit()]);
-    expect(listing(program)[0]).toBe('0500020000000000');
+    const program = assemble([
+      jumpIfGreater(4, 3, 'end'),
+      jumpIfAtLeast(8, 7, 'end'),
+      jump('end'),
+      loadMapValue(5, 9, 0),
+      label('end'),
+      exit(),
+    ]);
+    expect(listing(program).slice(0, 3)).toEqual([
+      '2d34040000000000', // if r4 > r3 goto +4
+      '3508030007000000', // if r8 >= 7 goto +3
+      '0500020000000000', // goto +2
+    ]);
   });
 
   test('before their jump are refused', () => {
