@@ -10,7 +10,8 @@ import { buildFrame, toHex } from '../helpers/frames.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import { Random } from '../helpers/random.ts';
-import { firstPacket, randomPolicy, randomTuple, type Tuple } from '../helpers/random-tuples.ts';
+import { firstPacket, randomPolicy, randomTuple } from '../helpers/random-tuples.ts';
+import type { TextTuple } from '../helpers/text-tuple.ts';
 
 const PACKETS = Number(process.env['NSGD_VERIFY_PACKETS'] ?? 2000);
 const PACKETS_OF_A_POLICY = 500;
@@ -18,14 +19,14 @@ const PACKETS_OF_A_POLICY = 500;
 const BATCH = 200;
 
 /** As `nsgd verify --batch` reads it. */
-function lineOf({ isInbound, protocol, local, remote, localPort, remotePort }: Tuple): string {
+function lineOf({ isInbound, protocol, local, remote, localPort, remotePort }: TextTuple): string {
   return isInbound
     ? `Inbound ${protocol} ${remote} ${remotePort} ${local} ${localPort}`
     : `Outbound ${protocol} ${local} ${localPort} ${remote} ${remotePort}`;
 }
 
 /** Which flow it would be of: both directions and every policy share them. */
-function flowOf({ protocol, local, remote, localPort, remotePort }: Tuple): string {
+function flowOf({ protocol, local, remote, localPort, remotePort }: TextTuple): string {
   const hasPorts = protocol === 6 || protocol === 17;
   return [protocol, local, remote, ...(hasPorts ? [localPort, remotePort] : [])].join();
 }
@@ -47,7 +48,7 @@ describe.skipIf(liveObstacle !== undefined)(`verify (${liveObstacle ?? 'live'})`
   });
 
   /** Of a flow that no packet was of yet: it is the rules that judge it. */
-  function newTuple(): Tuple {
+  function newTuple(): TextTuple {
     for (;;) {
       const some = randomTuple(random);
       const remotePort = random.below(2) === 0 ? some.remotePort : 1024 + random.below(60_000);
@@ -59,7 +60,7 @@ describe.skipIf(liveObstacle !== undefined)(`verify (${liveObstacle ?? 'live'})`
   }
 
   /** Sends the first packet of each. @returns for each whether it came out */
-  async function passed(tuples: readonly Tuple[]): Promise<boolean[]> {
+  async function passed(tuples: readonly TextTuple[]): Promise<boolean[]> {
     const frames = tuples.map((tuple) => buildFrame(firstPacket(tuple)));
     const out = new Set<string>();
     for (const side of [0, 1] as const) {
@@ -90,7 +91,9 @@ describe.skipIf(liveObstacle !== undefined)(`verify (${liveObstacle ?? 'live'})`
           const access = answer.startsWith('Allow ') ? 'Allow' : 'Deny';
           answered[access]++;
           if ((access === 'Allow') !== isPassed) {
-            different.push(`policy ${round}, ${lineOf(tuples[from + index] as Tuple)}: ${answer}`);
+            different.push(
+              `policy ${round}, ${lineOf(tuples[from + index] as TextTuple)}: ${answer}`,
+            );
           }
         }
       }

@@ -6,12 +6,15 @@ import { IpProtocol } from '../../src/capture/packet.ts';
 import type { FrameSpec } from './frames.ts';
 import { LOCAL, LOCAL6, type RigPolicy } from './pipeline-rig.ts';
 import type { Random } from './random.ts';
+import type { TextTuple } from './text-tuple.ts';
 
 const HOSTS4 = [
   '203.0.113.1',
+  '203.0.113.70',
   '203.0.113.200',
   '10.0.1.5',
   '10.0.9.9',
+  '10.9.9.9',
   '168.63.129.16',
   '169.254.169.254',
   '192.168.1.1',
@@ -33,6 +36,7 @@ const PREFIXES = [
   'VirtualNetwork',
   'AzureLoadBalancer',
   '203.0.113.0/25',
+  '203.0.113.64/26',
   '10.0.0.0/16',
   '10.0.1.4',
   '2001:db8::/64',
@@ -43,7 +47,8 @@ const PREFIXES = [
 const TAGS = ['AzurePlatformDNS', 'AzurePlatformIMDS', 'AzurePlatformLKM'];
 const RULE_PORTS = ['*', '80', '0-1023', '443-65535', '53', '25'];
 const RULE_PROTOCOLS = ['*', 'Tcp', 'Udp', 'Icmp', 'Esp', 'Ah'];
-const PROTOCOLS: readonly number[] = [
+/** Of IPv4. */
+export const PROTOCOLS: readonly number[] = [
   IpProtocol.Tcp,
   IpProtocol.Udp,
   IpProtocol.Icmp,
@@ -81,18 +86,8 @@ export function randomPolicy(random: Random): RigPolicy {
   };
 }
 
-export interface Tuple {
-  readonly isInbound: boolean;
-  readonly protocol: number;
-  readonly local: string;
-  readonly remote: string;
-  readonly localPort: number;
-  readonly remotePort: number;
-}
-
-export function randomTuple(random: Random): Tuple {
+export function randomTuple(random: Random, isInbound = random.below(2) === 0): TextTuple {
   const isIpv6 = random.below(3) === 0;
-  const isInbound = random.below(2) === 0;
   const protocol = random.pick(PROTOCOLS);
   const hosts = (isIpv6 ? HOSTS6 : HOSTS4).filter(
     (host) => !isInbound || !/^(?:224|ff)/.test(host),
@@ -109,7 +104,7 @@ export function randomTuple(random: Random): Tuple {
 }
 
 /** The first packet of the flow. */
-export function firstPacket(tuple: Tuple): FrameSpec {
+export function firstPacket(tuple: TextTuple): FrameSpec {
   const { isInbound, protocol, local, remote } = tuple;
   const ip = isInbound ? { src: remote, dst: local } : { src: local, dst: remote };
   const ports = isInbound

@@ -3,10 +3,11 @@
  * judges packets of every part and of everything that was asked.
  */
 import { describe, expect, test } from 'vitest';
+import { IpProtocol } from '../../src/capture/packet.ts';
 import { type AddressSet, ANY_ADDRESS, hasIpv4, hasIpv6 } from '../../src/engine/address-set.ts';
 import { type NicPolicy, type Policy, printedRuleName } from '../../src/engine/policy.ts';
 import { Direction, type PortMatch } from '../../src/engine/rule.ts';
-import { formatAddressSet, parseIpv4, parseIpv6, setOf } from '../../src/policy/address.ts';
+import { formatAddressSet, setOf } from '../../src/policy/address.ts';
 import { type Address, Explainer, type FlowTuple } from '../../src/policy/explain.ts';
 import {
   evaluateRules,
@@ -19,6 +20,8 @@ import { addressesOf, isWithin, NO_PORT } from '../../src/policy/traffic-box.ts'
 import { loadGood } from '../helpers/load-text.ts';
 import { configurationText, LOCAL, LOCAL6, type RigPolicy } from '../helpers/pipeline-rig.ts';
 import { Random } from '../helpers/random.ts';
+import { PROTOCOLS, randomPolicy, randomTuple } from '../helpers/random-tuples.ts';
+import { flowTuple } from '../helpers/text-tuple.ts';
 
 function policyOf(rig: RigPolicy): { policy: Policy; nic: NicPolicy } {
   const { policy } = loadGood(configurationText(rig));
@@ -193,24 +196,6 @@ test('a question with too many parts is refused', () => {
   expect(performance.now() - started).toBeLessThan(30_000);
 });
 
-const PREFIXES = [
-  '*',
-  'Internet',
-  'VirtualNetwork',
-  'AzureLoadBalancer',
-  '203.0.113.0/25',
-  '203.0.113.64/26',
-  '10.0.0.0/16',
-  '10.0.1.4',
-  '2001:db8::/64',
-  'fd00:db8::/32',
-  '0.0.0.0/0',
-  '::/0',
-];
-const TAGS = ['AzurePlatformDNS', 'AzurePlatformIMDS', 'AzurePlatformLKM'];
-const RULE_PORTS = ['*', '80', '0-1023', '443-65535', '53', '25'];
-const PORTS = [1, 25, 53, 67, 68, 80, 443, 546, 547, 1688, 65_535];
-const PROTOCOLS = [6, 17, 1, 58, 50, 47, 0, 255];
 const REMOTES = [
   '203.0.113.0/24',
   '10.0.0.0/8',
@@ -220,54 +205,21 @@ const REMOTES = [
   '2001:db8::/32',
   '::/0',
 ];
-const HOSTS = [
-  '203.0.113.1',
-  '203.0.113.70',
-  '203.0.113.200',
-  '10.0.1.5',
-  '10.9.9.9',
-  '168.63.129.16',
-  '169.254.169.254',
-  '8.8.8.8',
-  '2001:db8::1',
-  '2001:db8:0:1::1',
-  'fd00:db8:2::1',
-];
-
-function randomRules(random: Random): string[] {
-  return Array.from({ length: random.below(8) }, (_, index) => {
-    const protocol = random.pick(['*', 'Tcp', 'Udp', 'Icmp', 'Esp']);
-    const hasPorts = protocol === '*' || protocol === 'Tcp' || protocol === 'Udp';
-    const isIpv6 = random.below(3) === 0;
-    const own = PREFIXES.filter(
-      (prefix) => /^[A-Z*]/.test(prefix) || prefix.includes(':') === isIpv6,
-    );
-    const isOutbound = random.below(2) === 0;
-    const port = (): string => (hasPorts ? random.pick(RULE_PORTS) : '*');
-    const destination = isOutbound && random.below(6) === 0 ? random.pick(TAGS) : random.pick(own);
-    const access = TAGS.includes(destination) ? 'Deny' : random.pick(['Allow', 'Deny']);
-    return `R${index} ${100 + index} ${isOutbound ? 'Outbound' : 'Inbound'} ${access} ${protocol} ${random.pick(own)} ${port()} ${destination} ${port()}`;
-  });
-}
-
 function randomQuestion(random: Random): TrafficQuestion {
   const ports = (): PortMatch =>
     random.below(2) === 0
       ? 'any'
       : [{ low: random.pick([0, 25, 80]), high: random.pick([80, 1024, 65_535]) }];
-  const number = random.pick(PROTOCOLS);
+  const ipv4 = random.pick(PROTOCOLS);
+  const ipv6 = ipv4 === IpProtocol.Icmp ? IpProtocol.Icmpv6 : ipv4;
   return {
     direction: random.below(2) === 0 ? Direction.Inbound : Direction.Outbound,
-    protocol: random.below(2) === 0 ? 'any' : { ipv4: number, ipv6: number },
+    protocol: random.below(2) === 0 ? 'any' : { ipv4, ipv6 },
     local: setOf(LOCAL, LOCAL6),
     localPorts: ports(),
     remote: setOf(...Array.from({ length: 1 + random.below(2) }, () => random.pick(REMOTES))),
     remotePorts: ports(),
   };
-}
-
-function address(text: string): Address {
-  return parseIpv4(text) ?? parseIpv6(text) ?? 0;
 }
 
 function isIn(set: AddressSet, one: Address): boolean {
@@ -280,7 +232,8 @@ function hasPort(ports: PortMatch, port: number): boolean {
 
 function isAsked(question: TrafficQuestion, tuple: FlowTuple): boolean {
   const { protocol, localPorts, remotePorts } = question;
-  const number = protocol === 'any' ? tuple.protocol : protocol.ipv4;
+  const family = typeof tuple.remote === 'number' ? 'ipv4' : 'ipv6';
+  const number = protocol === 'any' ? tuple.protocol : protocol[family];
   if (number !== tuple.protocol || !isIn(question.remote, tuple.remote)) return false;
   const isPortless = tuple.protocol !== 6 && tuple.protocol !== 17;
   if (isPortless) return protocol !== 'any' || (localPorts === 'any' && remotePorts === 'any');
@@ -300,18 +253,6 @@ function isInPart({ box }: TrafficPart, tuple: FlowTuple): boolean {
   );
 }
 
-function randomTuple(random: Random, direction: 0 | 1): FlowTuple {
-  const remote = address(random.pick(HOSTS));
-  return {
-    direction,
-    protocol: random.pick(PROTOCOLS),
-    local: address(typeof remote === 'bigint' ? LOCAL6 : LOCAL),
-    localPort: random.pick(PORTS),
-    remote,
-    remotePort: random.pick(PORTS),
-  };
-}
-
 describe('random policies and questions', () => {
   const seed = Number(process.env['NSGD_SEED'] ?? 20_261_126);
   test(`the engine agrees on every packet (seed ${seed})`, () => {
@@ -319,17 +260,14 @@ describe('random policies and questions', () => {
     let asked = 0;
     let mixed = 0;
     for (let round = 0; round < 60; round++) {
-      const { policy, nic } = policyOf({
-        ...(random.below(3) === 0 ? {} : { subnet: randomRules(random) }),
-        ...(random.below(3) === 0 ? {} : { nic: randomRules(random) }),
-        settings: { subscription: { type: 'FreeTrial' } },
-      });
+      const { policy, nic } = policyOf(randomPolicy(random));
       const explainer = new Explainer(policy, nic);
       const question = randomQuestion(random);
+      const isInbound = question.direction === Direction.Inbound;
       const parts = explainParts(policy, nic, question);
       if (new Set(parts.map(({ access }) => access)).size > 1) mixed++;
       for (let index = 0; index < 300; index++) {
-        const tuple = randomTuple(random, question.direction);
+        const tuple = flowTuple(randomTuple(random, isInbound));
         const around = parts.filter((part) => isInPart(part, tuple));
         expect(around, `round ${round}`).toHaveLength(isAsked(question, tuple) ? 1 : 0);
         const [part] = around;

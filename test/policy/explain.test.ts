@@ -2,13 +2,7 @@
  * Explainer: IP flow verify. What each step is called, who decides, and what was not asked.
  */
 import { describe, expect, test } from 'vitest';
-import { parseIpv4, parseIpv6 } from '../../src/policy/address.ts';
-import {
-  type Address,
-  Explainer,
-  type Explanation,
-  type FlowTuple,
-} from '../../src/policy/explain.ts';
+import { Explainer, type Explanation, type FlowTuple } from '../../src/policy/explain.ts';
 import { loadGood } from '../helpers/load-text.ts';
 import {
   ALLOW_ALL,
@@ -19,18 +13,13 @@ import {
   REMOTE6,
   type RigPolicy,
 } from '../helpers/pipeline-rig.ts';
+import { address, flowTuple } from '../helpers/text-tuple.ts';
 
 function explainer(policy: RigPolicy): Explainer {
   const loaded = loadGood(configurationText(policy));
   const [nic] = loaded.policy.nics;
   if (nic === undefined) throw new Error('no NIC');
   return new Explainer(loaded.policy, nic);
-}
-
-function address(text: string): Address {
-  const found = parseIpv4(text) ?? parseIpv6(text);
-  if (found === undefined) throw new Error(`${text} is no address`);
-  return found;
 }
 
 /** Remote to local for `in`, local to remote for `out`. */
@@ -40,14 +29,14 @@ function tuple(
   local: readonly [string, number],
   remote: readonly [string, number],
 ): FlowTuple {
-  return {
-    direction: direction === 'in' ? 0 : 1,
+  return flowTuple({
+    isInbound: direction === 'in',
     protocol,
-    local: address(local[0]),
+    local: local[0],
     localPort: local[1],
-    remote: address(remote[0]),
+    remote: remote[0],
     remotePort: remote[1],
-  };
+  });
 }
 
 const TCP = 6;

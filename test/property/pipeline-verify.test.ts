@@ -6,27 +6,21 @@ import { expect, test } from 'vitest';
 import { NO_FLOW, RemoveReason } from '../../src/flowtable/record.ts';
 import { printedRuleName } from '../../src/engine/policy.ts';
 import { FIRST_DROP, reasonNames } from '../../src/engine/reason.ts';
-import { parseIpv4, parseIpv6 } from '../../src/policy/address.ts';
-import { type Address, Explainer } from '../../src/policy/explain.ts';
+import { Explainer } from '../../src/policy/explain.ts';
 import { buildFrame } from '../helpers/frames.ts';
 import { loadGood } from '../helpers/load-text.ts';
 import { configurationText, PipelineRig } from '../helpers/pipeline-rig.ts';
 import { Random } from '../helpers/random.ts';
-import { firstPacket, randomPolicy, randomTuple, type Tuple } from '../helpers/random-tuples.ts';
+import { firstPacket, randomPolicy, randomTuple } from '../helpers/random-tuples.ts';
+import { flowTuple, type TextTuple } from '../helpers/text-tuple.ts';
 
 const POLICIES = 50;
 const TUPLES = 200;
 
-function address(text: string): Address {
-  const found = parseIpv4(text) ?? parseIpv6(text);
-  if (found === undefined) throw new Error(`${text} is no address`);
-  return found;
-}
-
 /** Verdict and rule as the pipeline has them; the flow it made is removed. */
 function live(
   rig: PipelineRig,
-  tuple: Tuple,
+  tuple: TextTuple,
 ): { reason: string | undefined; access: string; ruleName: string | undefined } {
   const frame = buildFrame(firstPacket(tuple));
   const { pipeline, compiled } = rig;
@@ -58,12 +52,7 @@ test(`${POLICIES * TUPLES} random tuples: verify answers what the pipeline does`
     for (let i = 0; i < TUPLES; i++) {
       const tuple = randomTuple(random);
       const { reason, ...wire } = live(rig, tuple);
-      const said = explainer.explain({
-        ...tuple,
-        direction: tuple.isInbound ? 0 : 1,
-        local: address(tuple.local),
-        remote: address(tuple.remote),
-      });
+      const said = explainer.explain(flowTuple(tuple));
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       const message = `seed ${random.seed}: ${JSON.stringify({ policy, tuple })}`;
       // Broadcast DHCP passes before the rules; verify names the platform rule that says the same.
