@@ -9,7 +9,8 @@ import { printError } from './output.ts';
 import { createProgram } from './program.ts';
 
 try {
-  await createProgram().parseAsync();
+  const program = await createProgram(process.argv[2]);
+  await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     // Commander has printed what is wrong, or the help that was asked for.

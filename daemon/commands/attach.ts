@@ -10,7 +10,7 @@ import { parseIpv4, parseIpv6 } from '../../src/policy/address.ts';
 import type { Configuration } from '../../src/policy/configuration.ts';
 import type { HostEnd, Wire } from '../../src/policy/configuration-interfaces.ts';
 import { diskFiles } from '../../src/policy/load.ts';
-import { controlSocketIn, parseDuration } from '../../src/policy/settings.ts';
+import { controlSocketIn, parseDuration } from '../../src/policy/setting-values.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import type { Attachments } from '../host-mode/attachment.ts';
 import type { AttachRequest } from '../host-mode/attach.ts';

@@ -2,7 +2,7 @@
  * What the commands that ask the running daemon share: the socket option and the reading of answers.
  */
 import type { Command } from 'commander';
-import { controlSocketIn, DEFAULT_RUNTIME_DIRECTORY } from '../../src/policy/settings.ts';
+import { controlSocketIn, DEFAULT_RUNTIME_DIRECTORY } from '../../src/policy/setting-values.ts';
 import { callControl } from '../control/client.ts';
 import { CommandError, ExitCode } from '../exit-code.ts';
 import type { FlowStatus } from '../status.ts';

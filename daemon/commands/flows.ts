@@ -11,9 +11,7 @@ import {
   printJson,
   printTable,
 } from '../output.ts';
-import { admittingRules, type WhatIf, whatIf } from '../what-if.ts';
 import { type FlowSelection, readFlows, withSocketOption } from './control-option.ts';
-import { loadPolicy } from './load-policy.ts';
 
 interface FlowsOptions {
   readonly socket: string;
@@ -21,45 +19,6 @@ interface FlowsOptions {
   readonly limit: string;
   readonly sort?: FlowSelection['sort'];
   readonly whatIf?: string;
-}
-
-const CHANGES: Readonly<Record<WhatIf['change'], string>> = {
-  denied: 'denied',
-  rule: 'another rule',
-  interface: 'no interface',
-};
-
-function printWhatIf(changes: readonly WhatIf[], count: number, format: OutputFormat): void {
-  const rows = changes.map(({ flow, change, networkInterface, explanation }) => ({
-    ...flow,
-    change,
-    networkInterface: networkInterface ?? null,
-    wouldBe: explanation === undefined ? [] : admittingRules(explanation),
-  }));
-  if (format === 'json') {
-    printJson(rows);
-    return;
-  }
-  if (format === 'ndjson') {
-    for (const row of rows) print(JSON.stringify(row));
-    return;
-  }
-  if (rows.length > 0) {
-    printTable(
-      ['wire', 'protocol', 'direction', 'local', 'remote', 'change', 'rules', 'would be'],
-      rows.map((row) => [
-        row.wire,
-        row.protocol,
-        row.direction,
-        row.local,
-        row.remote,
-        CHANGES[row.change],
-        row.rules.map((rule) => `${rule.networkSecurityGroup}/${rule.ruleName}`).join(' ') || '-',
-        row.wouldBe.join(' ') || '-',
-      ]),
-    );
-  }
-  printError(`nsgd: ${rows.length} of ${count} flows would be admitted otherwise, or not at all`);
 }
 
 async function listFlows(options: FlowsOptions): Promise<number> {
@@ -71,7 +30,9 @@ async function listFlows(options: FlowsOptions): Promise<number> {
     ...(options.sort === undefined ? {} : { sort: options.sort }),
   });
   if (options.whatIf !== undefined) {
-    printWhatIf(whatIf(flows, loadPolicy(options.whatIf).policy), flows.length, options.output);
+    // Loaded here: to list flows takes no policy.
+    const { printWhatIf } = await import('./flows-what-if.ts');
+    printWhatIf(flows, options.whatIf, options.output);
   } else if (options.output === 'json') {
     printJson(flows);
   } else if (options.output === 'ndjson') {

@@ -26,6 +26,7 @@ import type { NetworkSecurityGroup } from './security-rule.ts';
 import type { CustomTag } from './service-tags.ts';
 import { isReservedTagName } from './service-tags.ts';
 import type { Settings } from './settings.ts';
+import { parseDuration, parseEndpoint } from './setting-values.ts';
 import {
   controlSchema,
   flowLogsSchema,
@@ -33,8 +34,6 @@ import {
   linkSchema,
   logsSchema,
   metricsSchema,
-  parseDuration,
-  parseEndpoint,
   runtimeDirectorySchema,
   stateDirectorySchema,
   settingsOf,

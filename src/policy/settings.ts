@@ -4,28 +4,19 @@
  */
 import { z } from 'zod';
 import type { LinkPolicy } from '../engine/policy.ts';
+import {
+  controlSocketIn,
+  DEFAULT_RUNTIME_DIRECTORY,
+  type Endpoint,
+  parseDuration,
+  parseEndpoint,
+} from './setting-values.ts';
 
-export const DEFAULT_RUNTIME_DIRECTORY = '/run/nsgd';
-
-/** The control socket of a daemon whose configuration names none. */
-export function controlSocketIn(runtimeDirectory: string): string {
-  return `${runtimeDirectory.replace(/\/+$/, '')}/control.sock`;
-}
-
-const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 const DURATION_SECONDS_MAX = 86_400;
 /** Azure's "a few minutes", made exact (the least that flowTimeoutInMinutes takes). */
 const IDLE_TIMEOUT_SECONDS = 240;
 /** Where a kernel's `sun_path` ends, without the final zero byte (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
-
-/** Seconds of `240`, `"240s"`, `"4m"` or `"1h"`; undefined for anything else. */
-export function parseDuration(value: number | string): number | undefined {
-  if (typeof value === 'number') return value;
-  const [, digits, unit = ''] = /^(\d{1,9})([smh])$/.exec(value) ?? [];
-  const scale = SECONDS_PER_UNIT[unit];
-  return digits === undefined || scale === undefined ? undefined : Number(digits) * scale;
-}
 
 function isDuration(value: number | string): boolean {
   const seconds = parseDuration(value);
@@ -35,22 +26,6 @@ function isDuration(value: number | string): boolean {
     seconds >= 1 &&
     seconds <= DURATION_SECONDS_MAX
   );
-}
-
-export interface Endpoint {
-  /** Without brackets. */
-  readonly host: string;
-  /** 0 lets the kernel choose. */
-  readonly port: number;
-}
-
-/** `127.0.0.1:9469`, `[::1]:9469`, `localhost:9469`; undefined for anything else. */
-export function parseEndpoint(text: string): Endpoint | undefined {
-  const [, bracketed, plain, digits] =
-    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = Number(digits);
-  return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
 function isSocketPath(path: string): boolean {

@@ -55,7 +55,7 @@ export function howToRun({ text }: ShownCommand): How | undefined {
   return HOW.find(([pattern]) => pattern.test(text))?.[1];
 }
 
-const program = createProgram();
+const program = await createProgram();
 const targets = new Set(
   [...readFileSync(join(projectRoot, 'Makefile'), 'utf8').matchAll(/^([a-z-]+):/gm)].map(
     ([, name]) => name,

@@ -29,10 +29,10 @@ test.each([
     'docs/AZURE.md',
     () => pageWithCodes(read('docs/AZURE.md'), { Azure: AZURE_CODES, nsgd: NSGD_CODES }),
   ],
-  ['man/nsgd.8', () => commandManPage(createProgram())],
+  ['man/nsgd.8', async () => commandManPage(await createProgram())],
   ['man/nsgd.yaml.5', () => settingsManPage(schema)],
 ])('%s is current', async (file, page) => {
-  await expect(page()).toMatchFileSnapshot(join(projectRoot, file));
+  await expect(await page()).toMatchFileSnapshot(join(projectRoot, file));
 });
 
 test.each(settingsOf(schema).map((setting) => [setting.path, setting]))(
