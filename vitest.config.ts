@@ -5,7 +5,7 @@ const OFFLINE = [
   'test/{policy,engine,flowtable,property,golden,project,prometheus,fuzz}/**/*.test.ts',
   'test/capture/*.test.ts',
   'test/capture/wire/*.test.ts',
-  'test/daemon/{commands-*,hostile-names,host-mode-steps,replay,sarif,tuple,verify-request}.test.ts',
+  'test/daemon/{commands-*,completion,hostile-names,host-mode-steps,replay,sarif,tuple,verify-request}.test.ts',
   'test/packaging/*.test.ts',
 ];
 

@@ -50,6 +50,21 @@ function importsOf(file: string): string[] {
   return [...specifiers].map(([, path = '']) => join(dirname(file), path));
 }
 
+/** Packages that are loaded with a module, by it or by what it imports; types and `import()` load nothing. */
+function packagesOf(file: string, seen = new Set<string>()): Set<string> {
+  const packages = new Set<string>();
+  if (seen.has(file)) return packages;
+  seen.add(file);
+  const imports = read(file).matchAll(
+    /^(?:import|export) (?!type )(?:[\w\s{},*]+ from )?'([^']+)';/gm,
+  );
+  for (const [, name = ''] of imports) {
+    if (!name.startsWith('.')) packages.add(name);
+    else for (const each of packagesOf(join(dirname(file), name), seen)) packages.add(each);
+  }
+  return packages;
+}
+
 const sources = FOLDERS.flatMap(filesBelow).filter((file) => file.endsWith('.ts'));
 const texts = [
   ...[...FOLDERS, 'config', 'docs', 'packaging', 'prometheus', 'scripts', 'systemd'].flatMap(
@@ -84,6 +99,17 @@ describe('source files', () => {
     expect(sources.length).toBeGreaterThan(20);
     expect(wrong).toEqual([]);
   });
+
+  test.each(['status', 'rules', 'flows', 'top', 'monitor', 'probe', 'reload'])(
+    'nsgd %s only asks the daemon, so it starts without what reads configurations',
+    (command) => {
+      const packages = packagesOf('daemon/main.ts');
+      for (const each of packagesOf(`daemon/commands/${command}.ts`)) packages.add(each);
+      expect(packages).toContain('commander');
+      expect([...packages].filter((name) => ['zod', 'yaml', 'pino'].includes(name))).toEqual([]);
+      expect(packagesOf('daemon/commands/check.ts')).toContain('zod');
+    },
+  );
 
   test('no text names a path of the machine it was written on', () => {
     const places = [projectRoot, join(homedir(), '/')];
