@@ -4,7 +4,7 @@
  *
  * It listens to flow events in the control process: the data plane does not know of it, so its verdict cannot reach a
  * packet, it costs forwarding nothing, and a candidate that is broken when the daemon starts is only not watched (a reload
- * with one is refused, daemon.ts). What it misses is what no event tells: events that were left out under a flood, and
+ * with one is refused, next-configuration.ts). What it misses is what no event tells: events that were left out under a flood, and
  * packets that are allowed without a flow.
  */
 import { EventKind } from '../src/engine/event-record.ts';

@@ -153,7 +153,7 @@ const configurationMetrics: readonly MetricDefinition[] = [
     'config_last_reload_successful',
     'gauge',
     '1 when the last reload succeeded.',
-    ({ isLastReloadSuccessful }) => (isLastReloadSuccessful ? 1 : 0),
+    ({ reloads }) => (reloads.isLastSuccessful ? 1 : 0),
   ),
   single(
     'config_changed_files',
@@ -165,7 +165,7 @@ const configurationMetrics: readonly MetricDefinition[] = [
     'config_last_reload_success_timestamp_seconds',
     'gauge',
     'When the configuration was last taken, in seconds since the epoch.',
-    ({ lastReloadSuccess }) => lastReloadSuccess.getTime() / 1000,
+    ({ reloads }) => reloads.lastSuccess.getTime() / 1000,
   ),
   single(
     'config_last_reload_duration_seconds',

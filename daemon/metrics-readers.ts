@@ -10,26 +10,28 @@ import { type ProcessUsage, processUsage } from './process-usage.ts';
 import { type EventCounts, eventCounts } from './status.ts';
 import { type CountedRule, countedRules, interfacesOf, type WireView } from './wire-view.ts';
 
+export interface ReloadCounts {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Of the last one; 0 before it. */
+  readonly lastSeconds: number;
+  readonly isLastSuccessful: boolean;
+  readonly lastSuccess: Date;
+}
+
 /** What the metrics are read from. */
 export interface MetricsSource {
   readonly version: string;
   readonly startedAt: Date;
   readonly wires: readonly WireView[];
-  readonly reloads: {
-    readonly succeeded: number;
-    readonly failed: number;
-    /** Of the last one; 0 before it. */
-    readonly lastSeconds: number;
-  };
+  readonly reloads: ReloadCounts;
   readonly rulesHash: string;
   /** The policy in shadow; undefined when there is none. */
   readonly candidate?: Candidate | undefined;
   /** Of the configuration in force, those that are no longer on the disk as they were read. */
   readonly changedFiles: readonly string[];
-  readonly isLastReloadSuccessful: boolean;
   /** Of the flow log; zeros where none is written. */
   readonly flowLogCounts: FlowLogCounts;
-  readonly lastReloadSuccess: Date;
 }
 
 export type Labels = Readonly<Record<string, string>>;

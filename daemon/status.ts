@@ -184,7 +184,7 @@ export function daemonStatus(
   readiness: Readiness,
 ): DaemonStatus {
   const wires = source.wires.map(wireStatus);
-  const reload = source.isLastReloadSuccessful
+  const reload = source.reloads.isLastSuccessful
     ? []
     : ['the last reload failed: the policy before it is in force'];
   return {
@@ -210,8 +210,8 @@ export function daemonStatus(
         : []),
       ...wires.flatMap(({ interfaces }) => deviceWarnings(interfaces)),
     ],
-    isLastReloadSuccessful: source.isLastReloadSuccessful,
-    lastReloadSuccess: source.lastReloadSuccess.toISOString(),
+    isLastReloadSuccessful: source.reloads.isLastSuccessful,
+    lastReloadSuccess: source.reloads.lastSuccess.toISOString(),
     candidate: source.candidate?.status() ?? null,
     wires,
   };

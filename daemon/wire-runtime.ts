@@ -1,7 +1,8 @@
 /**
  * WireRuntime: one wire of the running daemon, seen from the control process: its segments, its supervised data
- * plane, the names of its counters and the policy in force on it.
+ * plane, the names of its counters, the policy in force on it, and its flows from one run to the next.
  */
+import { rmSync } from 'node:fs';
 import type { Logger } from 'pino';
 import {
   type CompiledImage,
@@ -20,13 +21,16 @@ import { NicNames } from './events/nic-names.ts';
 import { machineClocks, noteRuleNames, saveFlows, type SavedFlows } from './saved-flows.ts';
 import { closeBypass, openBypass } from './host-mode/bypass.ts';
 import { publishPolicy, type PublishOutcome, type WireSegments } from './supervisor-segments.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor, SupervisorState } from './supervisor.ts';
 import type { WireView } from './wire-view.ts';
 
 export interface WireRuntimeParts {
   readonly segments: WireSegments;
   readonly supervisor: Supervisor;
-  readonly flows: FlowView;
+  /** What an earlier run left. */
+  readonly savedFlows: SavedFlows | undefined;
+  /** Where a stop leaves them. */
+  readonly savedFlowsFile: string;
   readonly log: Logger;
 }
 
@@ -47,6 +51,8 @@ export class WireRuntime implements WireView {
   readonly log: Logger;
   readonly #segments: WireSegments;
   readonly #supervisor: Supervisor;
+  readonly #savedFlowsFile: string;
+  #savedFlows: SavedFlows | undefined;
   #registry = new PolicyRegistry();
   #compiled: CompiledImage | undefined;
   #backend: string;
@@ -58,9 +64,11 @@ export class WireRuntime implements WireView {
     this.#backend = wire.backend;
     this.#segments = parts.segments;
     this.#supervisor = parts.supervisor;
+    this.#savedFlows = parts.savedFlows;
+    this.#savedFlowsFile = parts.savedFlowsFile;
     this.page = parts.segments.page;
     this.counters = parts.segments.counters;
-    this.flows = parts.flows;
+    this.flows = parts.segments.flows;
     this.events = parts.segments.events;
     this.log = parts.log.child({ wire: wire.name });
     this.#logEvents();
@@ -133,8 +141,16 @@ export class WireRuntime implements WireView {
     return outcome;
   }
 
-  /** Takes over the flows of an earlier run. Once the first policy is in force, before `start`. @returns how many */
-  restore(saved: SavedFlows): number {
+  /** Tells of every change of the data plane's state. */
+  onState(listener: (state: SupervisorState, detail: string) => void): void {
+    this.#supervisor.on('state', listener);
+  }
+
+  /** Takes over the flows of an earlier run. Once the first policy is in force, before `start`. */
+  restoreFlows(): void {
+    const saved = this.#savedFlows;
+    if (saved === undefined) return;
+    this.#savedFlows = undefined;
     const { rules } = this.#registry;
     const slots = saved.ruleNames.map((name) => rules.slotOf(name));
     const slotOf = (slot: number): number => {
@@ -143,7 +159,10 @@ export class WireRuntime implements WireView {
     };
     const { savedAt, elapsed } = saved;
     const now = machineClocks.monotonic();
-    return putRows(this.#segments.flows, saved.rows, { savedAt, elapsed, now, slotOf });
+    const flows = putRows(this.#segments.flows, saved.rows, { savedAt, elapsed, now, slotOf });
+    this.log.info({ flows, seconds: elapsed }, 'flows restored');
+    // From here on the flow table is what a start after a kill would find.
+    rmSync(this.#savedFlowsFile, { force: true });
   }
 
   /** @throws SystemCallError where the way around cannot be closed: nothing starts then */
@@ -158,16 +177,18 @@ export class WireRuntime implements WireView {
    * Ends the data plane, saves its flows and takes the segments away. They stay where the flows cannot be saved: the
    * next start may find them there.
    */
-  async stop(savedFlows: string): Promise<void> {
+  async stop(): Promise<void> {
     await this.#supervisor.stop();
     // Not by a daemon that never began: the next line of the service does it then.
     if (this.#isStarted && openBypass(this.wire)) {
       this.log.warn('traffic passes unfiltered until nsgd runs again (onStop: open)');
     }
-    if (!this.#isStarted || this.#save(savedFlows)) this.#segments.remove();
+    if (!this.#isStarted || this.#saveFlows()) this.#segments.remove();
   }
 
-  #save(path: string): boolean {
+  /** @returns whether they are safe */
+  #saveFlows(): boolean {
+    const path = this.#savedFlowsFile;
     try {
       const flows = saveFlows(path, this.flows, this.#registry.rules.names);
       this.log.info({ flows }, 'flows saved');

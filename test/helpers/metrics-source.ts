@@ -59,11 +59,15 @@ export function metricsSource(wire: MemoryWire, policy: Policy): MetricsSource {
     version: '1.2.3',
     startedAt: new Date(0),
     wires: [wire],
-    reloads: { succeeded: 2, failed: 1, lastSeconds: 0.25 },
+    reloads: {
+      succeeded: 2,
+      failed: 1,
+      lastSeconds: 0.25,
+      isLastSuccessful: true,
+      lastSuccess: new Date(1000),
+    },
     rulesHash: hashOfRules(policy),
     changedFiles: [],
-    isLastReloadSuccessful: true,
     flowLogCounts: { written: 0, suppressed: 0, failed: 0 },
-    lastReloadSuccess: new Date(1000),
   };
 }
