@@ -24,7 +24,7 @@ import {
   type Field,
   liveProgram,
   type LiveProgramOptions,
-  MAP_VALUE_BYTES,
+  mapValue,
 } from './traffic/live-program.ts';
 
 export interface GeneratorOptions extends Omit<LiveProgramOptions, 'device' | 'frameBytes'> {
@@ -49,7 +49,9 @@ export class Generator {
     const found = readNetworkDevice(device);
     if (found === undefined) throw new Error(`there is no interface ${device}`);
     this.#frame = frame;
-    this.#map = this.#bpf.createMap(MapType.Array, MAP_VALUE_BYTES, 1);
+    const value = mapValue(options);
+    this.#map = this.#bpf.createMap(MapType.Array, value.length, 1);
+    this.#bpf.updateMap(this.#map, 0, value);
     const program = { ...options, device: found.index, frameBytes: frame.length };
     this.#program = this.#bpf.loadXdpProgram(liveProgram(this.#map, program));
   }

@@ -18,7 +18,14 @@ import { GENERATOR_CORE, GENERATOR_END } from '../tcpreplay/test-bed.ts';
 import { runTrial } from '../tcpreplay/trial.ts';
 import { frameSizes, type FrameSize, type Traffic } from '../traffic/traffic.ts';
 import type { Finding } from './results.ts';
-import { inWords, isOffered, lostFrames, type Subject, type TrialRun } from './trial-run.ts';
+import {
+  inWords,
+  isOffered,
+  lossInWords,
+  lostFrames,
+  type Subject,
+  type TrialRun,
+} from './trial-run.ts';
 
 const FLOWS = 4096;
 const RULES = 100;
@@ -70,47 +77,61 @@ function frameRate(size: FrameSize, bitsPerSecond: number): number {
 }
 
 export async function bitRates(trials: TrialRun): Promise<Finding[]> {
-  return trials.withNsgd(RULES, async (subject) => {
-    await establish(subject.bed, traffic('established', 64));
-    const findings: Finding[] = [];
-    for (const [size, gigabits] of [
-      ['mix', 1],
-      [1514, 2],
-    ] as const) {
-      const rate = frameRate(size, gigabits * 1e9);
-      // One load at a time.
-      // oxlint-disable-next-line no-await-in-loop
-      const trial = await trials.load(subject, traffic('established', size), rate);
-      findings.push({
-        check: 2,
-        aim: `${size === 'mix' ? 'mix of sizes (7 of 64, 4 of 594, 1 of 1514 bytes)' : '1514 bytes'}, ${gigabits} Gb/s: none lost`,
-        found: inWords(trial),
-        isHeld: isOffered(trial) && trial.loss === 0,
-      });
-    }
-    return findings;
-  });
+  const mixed = 'mix of sizes (7 of 64, 4 of 594, 1 of 1514 bytes)';
+  return [
+    await bitRate(trials, { size: 'mix', name: mixed, gigabits: 1 }),
+    await bitRate(trials, { size: 1514, name: '1514 bytes', gigabits: 2 }),
+  ];
+}
+
+async function bitRate(
+  trials: TrialRun,
+  { size, name, gigabits }: { size: FrameSize; name: string; gigabits: number },
+): Promise<Finding> {
+  const load = traffic('established', size);
+  const rate = frameRate(size, gigabits * 1e9);
+  const [trial, bridge] = await trials.besideBridge(
+    () =>
+      trials.withNsgd(RULES, async (subject) => {
+        await establish(subject.bed, load);
+        return trials.load(subject, load, rate);
+      }),
+    (subject, part) => part.load(subject, load, rate),
+  );
+  return {
+    check: 2,
+    aim: `${name}, ${gigabits} Gb/s: none lost`,
+    found: inWords(trial),
+    bridge: lossInWords(bridge),
+    isHeld: isOffered(trial) && trial.loss === 0,
+  };
 }
 
 export async function manyRules(trials: TrialRun): Promise<Finding[]> {
-  return trials.withNsgd(MANY_RULES, async (subject) => {
-    const newFlows = await trials.load(subject, traffic('new', 64), NEW_FLOWS_RATE);
-    const [many, few] = await saturatedRates(subject);
-    return [
-      {
-        check: 3,
-        aim: `${MANY_RULES} rules, the last matches, a new flow with each frame: 50 k a second`,
-        found: inWords(newFlows),
-        isHeld: isOffered(newFlows) && newFlows.loss <= SMALL_LOSS,
-      },
-      {
-        check: 3,
-        aim: `established flows with ${MANY_RULES} rules: within 10 % of the rate with ${FEW_RULES}`,
-        found: `${inThousands(many)} and ${inThousands(few)} frames a second, ${(many / few).toFixed(2)} times`,
-        isHeld: many >= few * ESTABLISHED_PART,
-      },
-    ];
-  });
+  const load = traffic('new', 64);
+  const [[newFlows, many, few], bridge] = await trials.besideBridge(
+    () =>
+      trials.withNsgd(MANY_RULES, async (subject) => {
+        const trial = await trials.load(subject, load, NEW_FLOWS_RATE);
+        return [trial, ...(await saturatedRates(subject))] as const;
+      }),
+    (subject, part) => part.load(subject, load, NEW_FLOWS_RATE),
+  );
+  return [
+    {
+      check: 3,
+      aim: `${MANY_RULES} rules, the last matches, a new flow with each frame: 50 k a second`,
+      found: inWords(newFlows),
+      bridge: lossInWords(bridge),
+      isHeld: isOffered(newFlows) && newFlows.loss <= SMALL_LOSS,
+    },
+    {
+      check: 3,
+      aim: `established flows with ${MANY_RULES} rules: within 10 % of the rate with ${FEW_RULES}`,
+      found: `${inThousands(many)} and ${inThousands(few)} frames a second, ${(many / few).toFixed(2)} times`,
+      isHeld: many >= few * ESTABLISHED_PART,
+    },
+  ];
 }
 
 /** Frames a second that arrive of more than can: with many rules, and with few. */

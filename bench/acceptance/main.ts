@@ -57,10 +57,11 @@ function totalFindings({ totals }: TrialRun): Finding[] {
   ];
 }
 
-function print({ check, aim, found, isHeld }: Finding): void {
+function print({ check, aim, found, bridge, isHeld }: Finding): void {
   const number = String(check).padStart(2);
   process.stdout.write(
-    `${number}  ${isHeld ? 'held    ' : 'NOT HELD'}  ${aim}\n    found     ${found}\n`,
+    `${number}  ${isHeld ? 'held    ' : 'NOT HELD'}  ${aim}\n    found     ${found}\n` +
+      (bridge === undefined ? '' : `    bridge    ${bridge}\n`),
   );
 }
 

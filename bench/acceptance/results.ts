@@ -9,6 +9,8 @@ export interface Finding {
   readonly check: number;
   readonly aim: string;
   readonly found: string;
+  /** What the kernel's bridge, which judges nothing, did with the same load before and after. */
+  readonly bridge?: string;
   readonly isHeld: boolean;
 }
 

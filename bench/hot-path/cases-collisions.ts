@@ -5,14 +5,14 @@
  * One operation is what a packet costs the table: key, lookup, and where there is no flow, the insertion that is refused or not.
  */
 import { Packet } from '../../src/capture/packet.ts';
-import { hashKeyFrom, hashWords } from '../../src/flowtable/hash.ts';
+import { hashKeyFrom } from '../../src/flowtable/hash.ts';
 import { PROBE_LIMIT } from '../../src/flowtable/hash-index.ts';
 import { FlowKey, flowKey } from '../../src/flowtable/key.ts';
 import { NO_FLOW, packSlots } from '../../src/flowtable/record.ts';
 import { FlowStat } from '../../src/flowtable/segment.ts';
 import { FlowTable } from '../../src/flowtable/table.ts';
 import { track } from '../../src/flowtable/track.ts';
-import { Random } from '../../test/helpers/random.ts';
+import { collidingNumbers } from '../traffic/colliding-numbers.ts';
 import { type BenchCase, expectThat, type Workload } from './case.ts';
 
 const NOW = 1000;
@@ -22,17 +22,11 @@ const TUPLES = 20_000;
 const MAX_FLOWS = 32_768;
 /** Of the index: two for each flow. */
 const INDEX_SLOTS = 2 * MAX_FLOWS;
-/** Tuples collide that have their home in the first so many slots. One alone would take some 30 s of search. */
-const HOMES = 16;
 const SEEDS = [17, 4711] as const;
 const GUESSED_SEEDS = [18, 4711] as const;
-const MOST_TRIES = 1 << 28;
-
-/** Remote ends: address and port of each tuple. */
-interface Tuples {
-  readonly addresses: Int32Array;
-  readonly ports: Int32Array;
-}
+/** Odd, so that different numbers stay different. */
+const SCATTER = 2654435761 | 0;
+const PORT_SHIFT = 11;
 
 function packet(): Packet {
   const made = new Packet();
@@ -45,31 +39,26 @@ function packet(): Packet {
   return made;
 }
 
-/** Random tuples, of which with seeds only those that collide under them are taken. */
-function choose(seeds?: readonly [number, number]): Tuples {
-  const random = new Random(1);
-  const hashKey = seeds === undefined ? undefined : hashKeyFrom(...seeds);
-  const addresses = new Int32Array(TUPLES);
-  const ports = new Int32Array(TUPLES);
-  const one = packet();
-  const key = new FlowKey();
-  let found = 0;
-  for (let tries = 0; found < TUPLES && tries < MOST_TRIES; tries++) {
-    one.src3 = random.uint32() | 0;
-    one.srcPort = random.uint32() & 0xffff;
-    if (hashKey !== undefined) {
-      flowKey(one, 0, key);
-      if ((hashWords(hashKey, key.words, 0) & (INDEX_SLOTS - 1)) >= HOMES) continue;
-    }
-    addresses[found] = one.src3;
-    ports[found] = one.srcPort;
-    found++;
-  }
-  expectThat(found === TUPLES, 'there are enough tuples');
-  return { addresses, ports };
+/** The remote ends of the numbers are scattered over all there are. */
+function setRemote(of: Packet, number: number): void {
+  of.src3 = Math.imul(number, SCATTER);
+  of.srcPort = (of.src3 >>> PORT_SHIFT) & 0xffff;
 }
 
-function workload(tuples: Tuples, probes: readonly [least: number, most: number]): Workload {
+const random = (): Uint32Array => Uint32Array.from({ length: TUPLES }, (_, number) => number);
+
+function colliding(seeds: readonly [number, number]): Uint32Array {
+  const hashKey = hashKeyFrom(...seeds);
+  return collidingNumbers({
+    count: TUPLES,
+    hashKey,
+    indexSlots: INDEX_SLOTS,
+    packet: packet(),
+    setRemote,
+  });
+}
+
+function workload(numbers: Uint32Array, probes: readonly [least: number, most: number]): Workload {
   const flows = FlowTable.create(new ArrayBuffer(FlowTable.bytesFor(MAX_FLOWS)), 0, {
     maxFlows: MAX_FLOWS,
     seeds: SEEDS,
@@ -79,8 +68,7 @@ function workload(tuples: Tuples, probes: readonly [least: number, most: number]
   const run = (operations: number): void => {
     let at = 0;
     for (let done = 0; done < operations; done++) {
-      one.src3 = tuples.addresses[at] ?? 0;
-      one.srcPort = tuples.ports[at] ?? 0;
+      setRemote(one, numbers[at] ?? 0);
       flowKey(one, 0, key);
       let flow = flows.find(key, NOW);
       if (flow === NO_FLOW) flow = flows.insert(key, 0, NOW, 1, SLOTS);
@@ -98,9 +86,9 @@ function workload(tuples: Tuples, probes: readonly [least: number, most: number]
 const RANDOM_PROBES = [1, 64] as const;
 
 const MAKERS: Readonly<Record<string, () => Workload>> = {
-  'random-20k': () => workload(choose(), RANDOM_PROBES),
-  'seed-guessed-20k': () => workload(choose(GUESSED_SEEDS), RANDOM_PROBES),
-  'seed-known-20k': () => workload(choose(SEEDS), [PROBE_LIMIT, PROBE_LIMIT]),
+  'random-20k': () => workload(random(), RANDOM_PROBES),
+  'seed-guessed-20k': () => workload(colliding(GUESSED_SEEDS), RANDOM_PROBES),
+  'seed-known-20k': () => workload(colliding(SEEDS), [PROBE_LIMIT, PROBE_LIMIT]),
 };
 
 export const collisionCases: readonly BenchCase[] = Object.entries(MAKERS).map(

@@ -14,13 +14,18 @@ export interface FloodLoadArguments {
   /** Frames a second; absent: as fast as possible. */
   readonly rate?: number;
   readonly seconds: number;
+  /** Of the tuples of a flood that are chosen, see `floods.ts`. */
+  readonly numbers?: readonly number[];
 }
 
-const { device, flood, rate, seconds } = JSON.parse(process.argv[2] ?? '{}') as FloodLoadArguments;
+const { device, flood, rate, seconds, numbers } = JSON.parse(
+  process.argv[2] ?? '{}',
+) as FloodLoadArguments;
 const generator = new Generator({
   device,
   ...floodTraffic(flood),
   ...(rate === undefined ? {} : { perSecond: rate }),
+  ...(numbers === undefined ? {} : { numbers }),
 });
 const took = generator.runFor(seconds);
 generator.close();

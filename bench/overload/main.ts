@@ -2,13 +2,16 @@
  * Floods beside one established TCP transfer: what is left of the transfer, how long after the flood it is as before, and
  * whether every frame of the flood was counted with a reason. 1,000 rules, the transfer is admitted by one of the last.
  *
- *     node dist/bench/overload/main.js [--seconds 5] [--repeats 3] [--rates 100000,max]
+ *     node dist/bench/overload/main.js [--seconds 5] [--repeats 3] [--rates 100000,max] [--flood collide]
  *
  * The transfer is held to a rate, so that what is measured is what the flood takes away, not who is faster. Writes
  * bench/results/overload.json. Needs root.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { segmentPaths } from '../../daemon/data-plane/segment-paths.ts';
+import { Segment } from '../../daemon/native/segment.ts';
 import type { WireStatus } from '../../daemon/status.ts';
 import { hostOf } from '../../test/helpers/network.ts';
 import { waitFor } from '../../test/helpers/wait.ts';
@@ -25,7 +28,7 @@ import { readEnvironment } from '../environment.ts';
 import { writeResults } from '../results-file.ts';
 import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median } from '../statistics.ts';
-import { type Flood, FLOODS } from './floods.ts';
+import { COLLIDING, collidingFlood, type Flood, FLOODS } from './floods.ts';
 import type { FloodResult } from './results.ts';
 
 /** Bytes a second of the transfer. */
@@ -72,7 +75,12 @@ async function measure(
   const baseline = await transferRate(bed, BASELINE_MS);
   const before = daemon.wire();
   const memoryBefore = memoryOf(before.processId);
-  const floodEnds = startFlood(bed, { flood, seconds, ...(rate === undefined ? {} : { rate }) });
+  const floodEnds = startFlood(bed, {
+    flood,
+    seconds,
+    ...(rate === undefined ? {} : { rate }),
+    ...(flood === COLLIDING ? { numbers: collidingFlood(flowTable(bed)) } : {}),
+  });
   await sleep(SETTLE_MS);
   const during = await transferRate(bed, seconds * 1000 - SETTLE_MS);
   await floodEnds();
@@ -97,6 +105,11 @@ async function measure(
     memory: [memoryBefore, memoryOf(after.processId)],
     reasons: newReasons(before, after),
   };
+}
+
+/** Its memory. */
+function flowTable({ daemon }: Bed): ArrayBuffer {
+  return Segment.open(segmentPaths(dirname(daemon.socket), daemon.wire().name).flows).buffer;
 }
 
 /** Seconds until the transfer has its rate again. */
@@ -141,6 +154,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     repeats: { type: 'string', default: '3' },
     rates: { type: 'string', default: '100000,max' },
+    flood: { type: 'string', default: '' },
   },
 });
 const seconds = Number(values.seconds);
@@ -166,7 +180,7 @@ try {
     'offer   read/s  kernel/s  kept  recovery  lost    flows  memory  dropped as',
   );
   for (const rate of rates) {
-    for (const flood of FLOODS) {
+    for (const flood of FLOODS.filter((name) => name.includes(values.flood))) {
       const results: FloodResult[] = [];
       for (let repeat = 0; repeat < repeats; repeat++) {
         results.push(await measure(bed, flood, rate, seconds));

@@ -10,6 +10,7 @@ import { waitFor, within } from '../../test/helpers/wait.ts';
 import { quantile } from '../statistics.ts';
 import { STAMP_AT, STAMPED_BYTES } from '../traffic/live-traffic.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import { readCores, stolenPart } from './cpu.ts';
 import type { LatencySinkArguments } from './latency-sink.ts';
 import { liveFrames } from './load.ts';
 import { GENERATOR_CORE, SINK_END, type TestBed } from './test-bed.ts';
@@ -25,6 +26,8 @@ export interface Latency {
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
+  /** Part of the cores' time that the host gave to other machines. */
+  readonly stolen: number;
 }
 
 /** Frames a second that are stamped, at most: their receiver must not be a load of its own. */
@@ -42,6 +45,7 @@ export async function measureLatency(
   const bytes = Math.max(STAMPED_BYTES[traffic.family], traffic.size === 'mix' ? 64 : traffic.size);
   const stampEvery = 2 ** Math.max(0, Math.ceil(Math.log2(rate / STAMPS_PER_SECOND)));
   const finish = await startSink(bed, STAMP_AT[traffic.family]);
+  const coresBefore = readCores();
   await liveFrames.send(bed, {
     traffic: { ...traffic, size: bytes as Traffic['size'] },
     rate,
@@ -49,6 +53,7 @@ export async function measureLatency(
     firstFlow: 0,
     stampEvery,
   });
+  const stolen = stolenPart(coresBefore, readCores());
   await sleep(SETTLE_MS);
   const delays = await finish();
   if (delays.length === 0) throw new Error('no stamped frame came through');
@@ -60,6 +65,7 @@ export async function measureLatency(
     p99: quantile(delays, 0.99),
     p999: quantile(delays, 0.999),
     max: quantile(delays, 1),
+    stolen,
   };
 }
 

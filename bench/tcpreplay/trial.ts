@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allowedPart, type Traffic } from '../traffic/traffic.ts';
-import { busySeconds, readCores } from './cpu.ts';
+import { busySeconds, readCores, stolenPart } from './cpu.ts';
 import type { RunningDevice } from './device.ts';
 import type { Load } from './load.ts';
 import type { BedCounts, TestBed } from './test-bed.ts';
@@ -39,6 +39,8 @@ export interface Trial {
   readonly leaked: number;
   /** Busy seconds of each core. */
   readonly cpu: readonly number[];
+  /** Part of the cores' time that the host gave to other machines. */
+  readonly stolen: number;
 }
 
 const SETTLE_STEP_MS = 50;
@@ -87,6 +89,7 @@ export async function runTrial(
       denied === undefined || lost === undefined ? undefined : accepted - received - denied - lost,
     leaked: Math.max(0, received - allowed - 1),
     cpu: busySeconds(coresBefore, coresAfter),
+    stolen: stolenPart(coresBefore, coresAfter),
   };
 }
 

@@ -7,6 +7,7 @@
  */
 import {
   add,
+  addRegister,
   and,
   assemble,
   call,
@@ -75,14 +76,23 @@ export interface LiveProgramOptions {
   /** Their `ofTwelve` sum to twelve, the last one has all bytes; absent: all frames are whole. */
   readonly lengths?: readonly LengthVariant[];
   readonly stamp?: Stamp;
+  /** What numbers the frames have, in turns, instead of 0, 1, 2 and so on: a power of two of them, below 2^32. */
+  readonly numbers?: readonly number[];
 }
 
-/** The map of the program: one value of two numbers. */
-export const MAP_VALUE_BYTES = 16;
+/** The map of the program has one value: two numbers of 64 bits, and the list of numbers, if any, of 32 bits each. */
+export function mapValue({ numbers = [] }: Pick<LiveProgramOptions, 'numbers'>): Uint8Array {
+  const value = new Uint8Array(NUMBERS_AT + numbers.length * NUMBER_BYTES);
+  new Uint32Array(value.buffer, NUMBERS_AT).set(numbers);
+  return value;
+}
+
 const NUMBER_AT = 0;
 /** When the next frame is due, in 1/256 ns. */
 const DUE_AT = 8;
 const DUE_SHIFT = 8;
+const NUMBERS_AT = 16;
+const NUMBER_BYTES = 4;
 /** What is not sent in time is made up for within so many nanoseconds, and given up after. */
 const CATCH_UP_NS = 200_000;
 
@@ -94,9 +104,9 @@ const SCATTER = 2654435761 | 0;
 const MIX_SHIFT = 16;
 const MIX_PARTS = 12;
 
-/** @param map an array map with one value of `MAP_VALUE_BYTES` */
+/** @param map an array map with one value, `mapValue` */
 export function liveProgram(map: number, options: LiveProgramOptions): Uint8Array {
-  const { device, frameBytes, fields, perSecond, lengths, stamp } = options;
+  const { device, frameBytes, fields, perSecond, lengths, stamp, numbers } = options;
   return assemble([
     // r6 the context, r7 the number of the frame, r2 its first byte
     move(6, 1),
@@ -109,6 +119,7 @@ export function liveProgram(map: number, options: LiveProgramOptions): Uint8Arra
     loadMapValue(5, map, NUMBER_AT),
     set(7, 1),
     fetchAdd(5, 0, 7, 8),
+    ...(numbers === undefined ? [] : takeNumber(map, numbers.length)),
     ...fields.flatMap(writeField),
     ...(stamp === undefined ? [] : writeStamp(stamp)),
     ...(lengths === undefined ? [] : cut(lengths)),
@@ -120,6 +131,17 @@ export function liveProgram(map: number, options: LiveProgramOptions): Uint8Arra
     set(0, XDP_DROP),
     exit(),
   ]);
+}
+
+/** The number at this place of the list, instead of the place. */
+function takeNumber(map: number, length: number): ProgramPart[] {
+  return [
+    and(7, length - 1),
+    multiply32(7, NUMBER_BYTES),
+    loadMapValue(8, map, NUMBERS_AT),
+    addRegister(8, 7),
+    load(7, 8, 0, NUMBER_BYTES),
+  ];
 }
 
 function writeField(field: Field): ProgramPart[] {
