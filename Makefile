@@ -60,7 +60,7 @@ bench-diff: build ## the semantic diff, 1,000 rules against 1,000, with service 
 bench-overload: build ## floods beside one established transfer: what is left of it (root)
 	@node dist/bench/overload/main.js $(BENCH)
 
-bench-acceptance: build ## the checks of docs/RELIABILITY.md that take a load (root; 12 minutes; BENCH="--checks 1,24 --seconds 5")
+bench-acceptance: build ## the checks of docs/RELIABILITY.md that take a load (root; 16 minutes; BENCH="--checks 1,24 --seconds 5")
 	@node dist/bench/acceptance/main.js $(BENCH)
 
 bench-soak: build ## an hour of load, churn and reloads: does anything grow (root; BENCH="--minutes 10")

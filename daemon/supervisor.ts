@@ -39,17 +39,15 @@ const DEFAULT_HUNG_MILLISECONDS = 10_000;
 const STOP_TIMEOUT_MILLISECONDS = 3_000;
 const STDERR_BYTES_KEPT = 4_096;
 /**
- * Of a data plane's heap, where a few megabytes live for long. The young generation has its full size at once: V8 would begin
- * with 1 MiB, collect it every second, and give memory back whenever it grew. And a pause is not shared out among threads:
- * where every processor has work, packets would wait for the last of them to get its turn.
+ * Of a data plane's heap, where a few megabytes live for long: the young generation has its full size at once. V8 would begin
+ * with 1 MiB, collect it every second or so, and give memory back whenever it grew, and packets would wait for each.
  */
-const HEAP_FLAGS: readonly string[] = [
-  '--min-semi-space-size=16',
-  '--no-parallel-scavenge',
-  '--no-parallel-marking',
-  '--no-parallel-compaction',
-  '--no-parallel-pointer-update',
-];
+const HEAP_FLAGS: readonly string[] = ['--min-semi-space-size=16'];
+/**
+ * The C library would give each of Node's threads a heap of its own, and what a reload frees in one is no use to the next
+ * reload in another: some 25 KiB of each would stay for hundreds of them.
+ */
+const MALLOC_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' } as const;
 /** Node's exit code for an option that it does not know. */
 const INVALID_ARGUMENT = 9;
 
@@ -291,7 +289,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const child = fork(this.#entry, [], {
       // Neither this process's flags nor what NODE_OPTIONS may hold: a data plane opens no inspector.
       execArgv: [...this.#heapFlags],
-      env: { PATH: process.env['PATH'] },
+      env: { PATH: process.env['PATH'], ...MALLOC_ENVIRONMENT },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child = child;

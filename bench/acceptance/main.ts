@@ -1,6 +1,6 @@
 /**
  * The checks of docs/RELIABILITY.md that take a load, each with the rate and the time that it asks for: `make
- * bench-acceptance` (root). Twelve minutes.
+ * bench-acceptance` (root). Sixteen minutes.
  *
  *     node dist/bench/acceptance/main.js [--checks 1,3,24] [--seconds 5]
  *

@@ -23,10 +23,13 @@ import {
 import { readEnvironment } from '../environment.ts';
 import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median, spread } from '../statistics.ts';
-import type { Growth, SoakResults } from './results.ts';
+import type { Growth, MemoryGrowth, SoakResults } from './results.ts';
 
 const RELOAD_SECONDS = 10;
 const SAMPLE_SECONDS = 5;
+const TENTHS = 10;
+/** Two minutes. */
+const SAMPLES_OF_A_LEAST = 24;
 const SESSION_TIMEOUT_MS = 10_000;
 const SECONDS_PER_MINUTE = 60;
 const SECONDS_PER_HOUR = 3600;
@@ -58,10 +61,35 @@ async function roundTrip(bed: Bed, connection: number): Promise<number> {
   return median(times);
 }
 
-/** The slope of a straight line through the second half: what comes before is warming up. */
 function growthOf(samples: readonly Sample[], read: (sample: Sample) => number): Growth {
+  const tenth = Math.max(1, Math.floor(samples.length / TENTHS));
+  return {
+    first: median(samples.slice(0, tenth).map(read)),
+    last: median(samples.slice(-tenth).map(read)),
+    perHour: slope(samples, read),
+  };
+}
+
+/** See `MemoryGrowth`. */
+function memoryGrowthOf(
+  samples: readonly Sample[],
+  read: (sample: Sample) => number,
+): MemoryGrowth {
+  const leastOfEach = (count: number): Sample[] =>
+    Array.from({ length: Math.ceil(samples.length / count) }, (_, n) =>
+      samples.slice(n * count, (n + 1) * count).toSorted((a, b) => read(a) - read(b)),
+    ).flatMap(([least]) => (least === undefined ? [] : [least]));
+  const tenth = Math.max(1, Math.ceil(samples.length / TENTHS));
+  return {
+    ...growthOf(samples, read),
+    perHour: slope(leastOfEach(SAMPLES_OF_A_LEAST), read),
+    least: leastOfEach(tenth).map(read),
+  };
+}
+
+/** Of a straight line through the second half, for an hour: what comes before is warming up. */
+function slope(samples: readonly Sample[], read: (sample: Sample) => number): number {
   const half = samples.slice(Math.floor(samples.length / 2));
-  const tenth = Math.max(1, Math.floor(samples.length / 10));
   const mean = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0) / values.length;
   const times = half.map(({ seconds }) => seconds);
@@ -72,11 +100,7 @@ function growthOf(samples: readonly Sample[], read: (sample: Sample) => number):
     0,
   );
   const below = times.reduce((sum, time) => sum + (time - middleTime) ** 2, 0);
-  return {
-    first: median(samples.slice(0, tenth).map(read)),
-    last: median(samples.slice(-tenth).map(read)),
-    perHour: below === 0 ? 0 : (above / below) * SECONDS_PER_HOUR,
-  };
+  return below === 0 ? 0 : (above / below) * SECONDS_PER_HOUR;
 }
 
 async function soak(bed: Bed, minutes: number, rate: number): Promise<SoakResults> {
@@ -138,8 +162,8 @@ async function soak(bed: Bed, minutes: number, rate: number): Promise<SoakResult
     unaccounted: framesRead - judged,
     flowsOpened: Number(opened.exec(daemon.fetch('/metrics'))?.[1] ?? 0),
     restarts: after.restarts,
-    dataPlaneMemory: growthOf(samples, (sample) => sample.dataPlaneMemory),
-    controlMemory: growthOf(samples, (sample) => sample.controlMemory),
+    dataPlaneMemory: memoryGrowthOf(samples, (sample) => sample.dataPlaneMemory),
+    controlMemory: memoryGrowthOf(samples, (sample) => sample.controlMemory),
     dataPlaneDescriptors: growthOf(samples, (sample) => sample.dataPlaneDescriptors),
     controlDescriptors: growthOf(samples, (sample) => sample.controlDescriptors),
     roundTrip: {

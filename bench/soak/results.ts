@@ -12,6 +12,12 @@ export interface Growth {
   readonly perHour: number;
 }
 
+/** Of memory only the least counts: what is above it is garbage that the next collection takes. */
+export interface MemoryGrowth extends Growth {
+  /** Bytes: the least of each tenth. `perHour` is of a line through the least of every two minutes. */
+  readonly least: readonly number[];
+}
+
 export interface SoakResults {
   readonly environment: Environment;
   readonly minutes: number;
@@ -27,8 +33,8 @@ export interface SoakResults {
   readonly flowsOpened: number;
   readonly restarts: number;
   /** Bytes. */
-  readonly dataPlaneMemory: Growth;
-  readonly controlMemory: Growth;
+  readonly dataPlaneMemory: MemoryGrowth;
+  readonly controlMemory: MemoryGrowth;
   readonly dataPlaneDescriptors: Growth;
   readonly controlDescriptors: Growth;
   /** Milliseconds of a line to an echo server behind the wire and back, over one connection that stays open. */

@@ -160,17 +160,11 @@ describe.skipIf(obstacle !== undefined)(`a supervised data plane (${obstacle ?? 
     expect(await pings()).toBe(true);
   });
 
-  test('its heap has the size and the threads it is told, and a Node that does not know how starts it all the same', async () => {
+  test('its heap has the size it is told, and a Node that does not know the flag starts it all the same', async () => {
     supervise();
     await reached('running');
     const commandLine = readFileSync(`/proc/${supervisor.processId ?? 0}/cmdline`, 'utf8');
-    expect(commandLine.split('\0').slice(1, -2)).toEqual([
-      '--min-semi-space-size=16',
-      '--no-parallel-scavenge',
-      '--no-parallel-marking',
-      '--no-parallel-compaction',
-      '--no-parallel-pointer-update',
-    ]);
+    expect(commandLine.split('\0')).toContain('--min-semi-space-size=16');
     expect(exits).toEqual([]);
     await supervisor.stop();
     supervise({ heapFlags: ['--no-such-flag'] });
