@@ -8,7 +8,13 @@ import { frameOf } from '../../src/capture/frame-sink.ts';
 import { concat, pcapngOf, PcapngBlocks, pcapOf } from '../helpers/capture-bytes.ts';
 import { Random } from '../helpers/random.ts';
 import { mutated } from './byte-mutations.ts';
-import { FuzzFailure, type FuzzReport, type FuzzRun, type FuzzTarget } from './target.ts';
+import {
+  FuzzFailure,
+  type FuzzReport,
+  type FuzzRun,
+  type FuzzTarget,
+  type GuidedInputs,
+} from './target.ts';
 
 const FRAMES = [60, 0, 7, 300].map((length) => frameOf(new Uint8Array(length).fill(length), 1000));
 const WINDOWS = [1, 40, 1 << 16];
@@ -88,12 +94,20 @@ function readAll(bytes: Uint8Array, windowBytes: number, totals: Totals): void {
   totals.frames += frames;
 }
 
+/** A file, read through every window. */
+function takeFile(bytes: Uint8Array): void {
+  for (const window of WINDOWS) readAll(bytes, window, { frames: 0, refused: 0, largestClaim: 0 });
+}
+
+export const captureInputs: GuidedInputs = {
+  code: ['src/capture'],
+  seeds: () => SEEDS.map(({ bytes }) => bytes),
+  take: takeFile,
+};
+
 export const captureTarget: FuzzTarget = {
   name: 'captures',
   cases: 100_000,
   run: fuzzCaptures,
-  again: (input) => {
-    for (const window of WINDOWS)
-      readAll(input, window, { frames: 0, refused: 0, largestClaim: 0 });
-  },
+  again: takeFile,
 };

@@ -12,7 +12,13 @@ import { loadText, memoryFiles } from '../helpers/load-text.ts';
 import { configurationText, WEB } from '../helpers/pipeline-rig.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
-import { FuzzFailure, type FuzzReport, type FuzzRun, type FuzzTarget } from './target.ts';
+import {
+  FuzzFailure,
+  type FuzzReport,
+  type FuzzRun,
+  type FuzzTarget,
+  type GuidedInputs,
+} from './target.ts';
 
 const SLOW_MS = 1000;
 const PROGRESS = 100;
@@ -228,12 +234,12 @@ interface Totals {
   longestMilliseconds: number;
 }
 
-function check({ file, text }: Seed, totals: Totals): void {
+/** @param slowMs what one look at it may take, in milliseconds */
+function check({ file, text }: Seed, totals: Totals, slowMs: number): void {
   const start = performance.now();
   const found = checkFile(file, memoryFiles({ [file]: text }));
   totals.longestMilliseconds = Math.max(totals.longestMilliseconds, performance.now() - start);
-  if (totals.longestMilliseconds > SLOW_MS)
-    throw new Error(`took ${totals.longestMilliseconds} ms`);
+  if (totals.longestMilliseconds > slowMs) throw new Error(`took ${totals.longestMilliseconds} ms`);
   const lines = text.split('\n').length;
   for (const { line, column, message } of found) {
     if (line >= 1 && line <= lines && column >= 1) continue;
@@ -260,7 +266,7 @@ function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
         ? { file: 'nsgd.json', text: withUnknownKey(random) }
         : { file, text: mutatedText(text, random) };
     try {
-      check(input, totals);
+      check(input, totals, SLOW_MS);
     } catch (error) {
       const message = `seed ${seed}, text ${number}: ${String(error)}`;
       throw new FuzzFailure(message, `${input.file}\n${input.text}`, error);
@@ -270,15 +276,25 @@ function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
   return { ...totals };
 }
 
+/** @param input the first line is the file's name */
+function takeText(input: Uint8Array, slowMs: number): void {
+  const whole = new TextDecoder().decode(input);
+  const end = whole.indexOf('\n');
+  const seed = { file: whole.slice(0, end), text: whole.slice(end + 1) };
+  check(seed, { accepted: 0, problems: 0, longestMilliseconds: 0 }, slowMs);
+}
+
+export const configurationInputs: GuidedInputs = {
+  code: ['src/policy'],
+  seeds: () => seedTexts().map(({ file, text }) => new TextEncoder().encode(`${file}\n${text}`)),
+  words: TOKENS,
+  // How long it takes is no matter of instrumented code.
+  take: (input) => takeText(input, Number.POSITIVE_INFINITY),
+};
+
 export const configurationTarget: FuzzTarget = {
   name: 'configurations',
   cases: 10_000,
   run: fuzzConfigurations,
-  /** The first line is the file's name. */
-  again: (input) => {
-    const whole = new TextDecoder().decode(input);
-    const end = whole.indexOf('\n');
-    const seed = { file: whole.slice(0, end), text: whole.slice(end + 1) };
-    check(seed, { accepted: 0, problems: 0, longestMilliseconds: 0 });
-  },
+  again: (input) => takeText(input, SLOW_MS),
 };

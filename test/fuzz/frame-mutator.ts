@@ -21,6 +21,26 @@ const EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140, 253];
 const TCP = 6;
 const UDP = 17;
 
+/** Offset of what follows the link header and its tags. */
+function networkAt(frame: Uint8Array, length: number): number {
+  let at = 12;
+  while (at + 6 <= length && TAG_TYPES.includes(((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0)))
+    at += 4;
+  return Math.min(at + 2, length);
+}
+
+/** Makes the checksum of an IPv4 header right, where there is a whole one. */
+export function mendChecksum(frame: Uint8Array, length: number): void {
+  const at = networkAt(frame, length);
+  const first = frame[at] ?? 0;
+  const end = at + (first & 15) * 4;
+  if (first >>> 4 !== 4 || end > length || end < at + 20) return;
+  frame.fill(0, at + 10, at + 12);
+  const sum = naiveChecksum(frame.subarray(at, end));
+  frame[at + 10] = sum >>> 8;
+  frame[at + 11] = sum & 0xff;
+}
+
 type Mutation = (mutator: FrameMutator) => void;
 
 export class FrameMutator {
@@ -46,7 +66,7 @@ export class FrameMutator {
     // A quarter goes as it is: flows have to be made before they can be attacked.
     if (changes < 2) return;
     for (changes >>= 1; changes > 0; changes--) random.pick(MUTATIONS)(this);
-    if (random.below(8) !== 0) this.#mendChecksum();
+    if (random.below(8) !== 0) mendChecksum(this.bytes, this.length);
   }
 
   /** Takes the frame into the pool, for what it has reached. The oldest of those taken in makes room. */
@@ -62,9 +82,7 @@ export class FrameMutator {
 
   /** Offset of the IP header, or of whatever follows the link header. */
   get ipAt(): number {
-    let at = 12;
-    while (at + 6 <= this.length && TAG_TYPES.includes(this.u16(at))) at += 4;
-    return Math.min(at + 2, this.length);
+    return networkAt(this.bytes, this.length);
   }
 
   /** Offset of the upper layer, as far as the IP header says; extension headers count as upper layer here. */
@@ -127,15 +145,6 @@ export class FrameMutator {
   #load(frame: Uint8Array): void {
     this.bytes.set(frame);
     this.length = frame.length;
-  }
-
-  #mendChecksum(): void {
-    const at = this.ipAt;
-    if (this.u8(at) >>> 4 !== 4) return;
-    const end = at + (this.u8(at) & 15) * 4;
-    if (end > this.length || end < at + 20) return;
-    this.set16(at + 10, 0);
-    this.set16(at + 10, naiveChecksum(this.bytes.subarray(at, end)));
   }
 }
 

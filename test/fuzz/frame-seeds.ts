@@ -18,36 +18,58 @@ import { seeds } from '../helpers/seed-frames.ts';
 /** Frames above this are left to the tests of sizes: copying them would take most of the time. */
 const MAX_FRAME = 1518;
 const CONVERSATIONS = 600;
+/** Packets between the same few hosts that follow one another. */
+const PACKETS = 12;
 const PORTS = [53, 80, 4000] as const;
 const FLAGS = ['S', 'SA', 'A', 'PA', 'FA', 'R', 'RA', 'SEC', 'PAU'] as const;
 
 /** @param random gives the conversations */
 export function frameSeeds(random: Random): Uint8Array[] {
-  const frames = [
-    ...seeds.map(({ frame }) => frame),
-    ...catalogueFrames(),
-    ...Array.from({ length: CONVERSATIONS }, () => conversation(random)),
-  ];
-  return frames.filter(({ length }) => length <= MAX_FRAME);
+  return frameSequences(random)
+    .flat()
+    .map(({ frame }) => frame);
 }
 
-function catalogueFrames(): Uint8Array[] {
+/** A frame, with the side that it comes from: 0 outside, 1 inside. */
+export interface SidedFrame {
+  readonly frame: Uint8Array;
+  readonly side: number;
+}
+
+/** The same in the order in which they mean something: what an entry of the catalogue does, some packets between hosts. */
+export function frameSequences(random: Random): SidedFrame[][] {
+  const conversations = Array.from({ length: CONVERSATIONS / PACKETS }, () =>
+    Array.from({ length: PACKETS }, () => conversation(random)),
+  );
+  const sequences = [
+    ...seeds.map(({ frame }) => [{ frame, side: 0 }]),
+    ...catalogueSequences(),
+    ...conversations,
+  ];
+  return sequences.map((sequence) => sequence.filter(({ frame }) => frame.length <= MAX_FRAME));
+}
+
+function catalogueSequences(): SidedFrame[][] {
   const bytes = (frame: Frame): Uint8Array =>
     frame instanceof Uint8Array ? frame : buildFrame(frame);
-  return catalogue.flatMap((entry) => {
+  return catalogue.map((entry) => {
     if (!('steps' in entry)) return [];
     return entry.steps.flatMap((step) => {
       if (step.kind === 'wait') return [];
-      return step.kind === 'frame'
-        ? [bytes(step.frame)]
-        : [bytes(step.frame(0)), bytes(step.frame(1))];
+      const frames = step.kind === 'frame' ? [step.frame] : [step.frame(0), step.frame(1)];
+      const side = step.direction === 'in' ? 0 : 1;
+      return frames.map((frame) => ({ frame: bytes(frame), side }));
     });
   });
 }
 
-function conversation(random: Random): Uint8Array {
-  const isIpv6 = random.below(3) === 0;
+function conversation(random: Random): SidedFrame {
   const isInbound = random.below(2) === 0;
+  return { frame: packet(random, isInbound), side: isInbound ? 0 : 1 };
+}
+
+function packet(random: Random, isInbound: boolean): Uint8Array {
+  const isIpv6 = random.below(3) === 0;
   const local = isIpv6 ? LOCAL6 : LOCAL;
   const remote = isIpv6 ? REMOTE6 : REMOTE;
   const [src, dst] = isInbound ? [remote, local] : [local, remote];

@@ -1,9 +1,11 @@
 /**
- * `make fuzz`: mutated frames, capture files, configurations, control requests and saved segments, for as long as wanted.
+ * `make fuzz`: mutated frames, capture files, configurations, control requests and saved segments, for as long as wanted; then
+ * most of them again, guided by the branches that they take (`guided-`, with Jazzer.js).
  *
  *     make fuzz                                     every target, its whole number of cases
  *     make fuzz FUZZ="frames captures"              these targets
  *     make fuzz FUZZ="frames --cases 1000000 --seed 7"
+ *     make fuzz FUZZ="guided-captures --cases 10000000"
  *     make fuzz FUZZ="--seconds 3600"               each target again and again with other seeds, for an hour in all
  *
  * What fails is written to test/fuzz/regressions/, where the tests run it ever after. Ends with 1 then.
@@ -12,9 +14,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../helpers/project-root.ts';
+import { nodeForJazzer } from './jazzer.ts';
 import { FuzzFailure, type FuzzReport, type FuzzTarget } from './target.ts';
 import { targets } from './targets.ts';
 
+/** Those that are left out where Jazzer.js cannot be loaded. */
+const isGuided = ({ name }: FuzzTarget): boolean => name.startsWith('guided-');
 const REGRESSIONS = join(projectRoot, 'test/fuzz/regressions');
 /** Cases in one turn when the time counts. */
 const TURN_DIVISOR = 20;
@@ -87,7 +92,10 @@ function readOptions(): Options {
 }
 
 async function main(options: Options): Promise<number> {
-  const { chosen, cases, seconds } = options;
+  const { cases, seconds } = options;
+  const chosen = options.chosen.filter((each) => nodeForJazzer !== undefined || !isGuided(each));
+  for (const { name } of options.chosen.filter((each) => !chosen.includes(each)))
+    console.log(`${name}: LEFT OUT, Jazzer.js cannot be loaded (scripts/setup)`);
   let seed = options.seed ?? Math.floor(Math.random() * 0x1_0000_0000);
   const end = performance.now() + (seconds ?? 0) * 1000;
   let isGood = true;

@@ -18,7 +18,13 @@ import { addFlow, inconsistencies, newTable } from '../helpers/flows.ts';
 import { askEverything, ImageGuard, wholePolicy } from '../helpers/guarded-image.ts';
 import { Random } from '../helpers/random.ts';
 import { mutated } from './byte-mutations.ts';
-import { FuzzFailure, type FuzzReport, type FuzzRun, type FuzzTarget } from './target.ts';
+import {
+  FuzzFailure,
+  type FuzzReport,
+  type FuzzRun,
+  type FuzzTarget,
+  type GuidedInputs,
+} from './target.ts';
 
 const MAX_FLOWS = 32;
 const NOW = 2000;
@@ -41,7 +47,7 @@ function fuzzSegments({ cases, seed, progress }: FuzzRun): FuzzReport {
       try {
         if (segments.take(kind, bytes)) taken[kind]++;
       } catch (error) {
-        const input = Uint8Array.from([KINDS.indexOf(kind), ...bytes]);
+        const input = inputOf(kind, bytes);
         throw new FuzzFailure(`seed ${seed}, ${kind} ${number}: ${String(error)}`, input, error);
       }
       if (number % PROGRESS === 0) progress?.(number);
@@ -52,6 +58,30 @@ function fuzzSegments({ cases, seed, progress }: FuzzRun): FuzzReport {
   return Object.fromEntries(KINDS.map((kind) => [`${kind}Taken`, taken[kind]]));
 }
 
+function inputOf(kind: Kind, bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from([KINDS.indexOf(kind), ...bytes]);
+}
+
+function takeInput(segments: Segments, input: Uint8Array): void {
+  segments.take(KINDS[input[0] ?? 0] ?? 'flows', input.slice(1));
+}
+
+/** One for all inputs: the policy takes long to compile. */
+let segmentsOfAll: Segments | undefined;
+
+export const segmentInputs: GuidedInputs = {
+  code: ['src/flowtable', 'src/engine', 'daemon/saved-flows', 'daemon/data-plane/control-page'],
+  seeds: () => {
+    const segments = new Segments();
+    segments.close();
+    return KINDS.map((kind) => inputOf(kind, segments.seeds[kind]));
+  },
+  take: (input) => {
+    segmentsOfAll ??= new Segments();
+    takeInput(segmentsOfAll, input);
+  },
+};
+
 export const segmentTarget: FuzzTarget = {
   name: 'segments',
   cases: 40_000,
@@ -59,7 +89,7 @@ export const segmentTarget: FuzzTarget = {
   again: (input) => {
     const segments = new Segments();
     try {
-      segments.take(KINDS[input[0] ?? 0] ?? 'flows', input.slice(1));
+      takeInput(segments, input);
     } finally {
       segments.close();
     }

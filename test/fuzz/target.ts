@@ -21,6 +21,18 @@ export interface FuzzTarget {
   readonly again: (input: Uint8Array) => void | Promise<void>;
 }
 
+/** What inputs are to a fuzzer that changes bytes and is guided by the branches that they make the code take. */
+export interface GuidedInputs {
+  /** Folders of the program whose branches guide it. */
+  readonly code: readonly string[];
+  /** Good inputs, to begin with. */
+  readonly seeds: () => readonly Uint8Array[];
+  /** Words that inputs are made of, where they are text. */
+  readonly words?: readonly string[];
+  /** @throws what no input may make it throw */
+  readonly take: (input: Uint8Array) => void;
+}
+
 /** An input that was not taken as it has to be. */
 export class FuzzFailure extends Error {
   readonly input: Uint8Array;

@@ -4,6 +4,7 @@
 import { captureTarget } from './capture-fuzz.ts';
 import { configurationTarget } from './configuration-fuzz.ts';
 import { frameTarget } from './frame-fuzz.ts';
+import { guidedTargets } from './guided-fuzz.ts';
 import { requestTarget } from './request-fuzz.ts';
 import { segmentTarget } from './segment-fuzz.ts';
 import type { FuzzTarget } from './target.ts';
@@ -14,4 +15,5 @@ export const targets: readonly FuzzTarget[] = [
   configurationTarget,
   requestTarget,
   segmentTarget,
+  ...guidedTargets,
 ];

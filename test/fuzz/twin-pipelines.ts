@@ -16,8 +16,10 @@ import { FRAME_ROOM } from './frame-mutator.ts';
 
 /** The clock of a rig starts there. */
 const START_SECONDS = 1000;
-export const SLOW_MS = 1;
+const SLOW_MS = 1;
 const TRIES = 5;
+/** Longer than a datagram is remembered after its last fragment. */
+const FORGOTTEN_SECONDS = 120;
 const MAX_FLOWS = 24;
 const GUARD_BYTES = 64;
 
@@ -27,14 +29,17 @@ export class TwinPipelines {
   /** Longest call, as the shorter of both, and of the repetitions where that was above the limit, in milliseconds. */
   longest = 0;
   readonly #random: Random;
+  readonly #slowMs: number;
   readonly #exact = new PipelineRig({ nic: [] }, { maxFlows: MAX_FLOWS });
   readonly #inside = new PipelineRig({ nic: [] }, { maxFlows: MAX_FLOWS });
   readonly #around = new Uint8Array(2 * FRAME_ROOM);
   readonly #aroundView = new DataView(this.#around.buffer);
   #second = 0;
 
-  constructor(random: Random) {
+  /** @param slowMs what a call may take, in milliseconds */
+  constructor(random: Random, slowMs: number = SLOW_MS) {
     this.#random = random;
+    this.#slowMs = slowMs;
   }
 
   /** The one that judged the frame alone. */
@@ -50,6 +55,12 @@ export class TwinPipelines {
 
   reload(policy: RigPolicy): void {
     for (const rig of [this.#exact, this.#inside]) rig.reload(policy);
+  }
+
+  /** Both forget every flow, and every datagram whose fragments they saw: its time is over. */
+  forget(): void {
+    for (const rig of [this.#exact, this.#inside]) rig.forgetFlows();
+    this.at(this.#second + FORGOTTEN_SECONDS);
   }
 
   /** Moves the clock and does the work between batches. */
@@ -85,18 +96,18 @@ export class TwinPipelines {
       return `${reasonNames[one.reason]} alone, ${reasonNames[other.reason]} among other bytes`;
     }
     let shorter = Math.min(first, second);
-    if (first > SLOW_MS || second > SLOW_MS) {
+    if (first > this.#slowMs || second > this.#slowMs) {
       this.disturbed++;
       shorter = this.#judgeAgain(exact, offset, side, shorter);
     }
     this.longest = Math.max(this.longest, shorter);
-    return shorter > SLOW_MS ? `took ${shorter.toFixed(2)} ms, ${TRIES} times` : undefined;
+    return shorter > this.#slowMs ? `took ${shorter.toFixed(2)} ms, ${TRIES} times` : undefined;
   }
 
   /** @returns the shortest time that the frame takes when it is judged again */
   #judgeAgain(exact: DataView, offset: number, side: number, shorter: number): number {
     let least = shorter;
-    for (let attempt = 0; attempt < TRIES && least > SLOW_MS; attempt++) {
+    for (let attempt = 0; attempt < TRIES && least > this.#slowMs; attempt++) {
       least = Math.min(least, ...this.#timed(exact, offset, side));
     }
     return least;

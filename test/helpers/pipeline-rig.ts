@@ -108,36 +108,32 @@ const START_SECONDS = 1000;
 
 export class PipelineRig {
   readonly counters = new Counters(new ArrayBuffer(Counters.bytes));
-  readonly flows: FlowTable;
   readonly fragments = new FragmentTable([3, 4]);
   readonly events: FlowEventReader;
-  readonly pipeline: Pipeline;
   readonly registry = new PolicyRegistry();
+  flows: FlowTable;
+  pipeline: Pipeline;
   compiled: CompiledImage;
+  readonly #options: RigOptions;
+  readonly #events: FlowEvents;
   #generation = 1;
 
   constructor(policy: RigPolicy, options: RigOptions = {}) {
-    const { maxFlows = 1024, maxFrameLength = 1518, timeouts = DEFAULT_TIMEOUTS } = options;
+    this.#options = options;
     this.compiled = this.#compile(policy);
-    this.flows = FlowTable.create(new ArrayBuffer(FlowTable.bytesFor(maxFlows)), 0, {
-      maxFlows,
-      seeds: [1, 2],
-      timeouts,
-    });
     const ring = new ArrayBuffer(FlowEvents.bytes);
-    const events = FlowEvents.create(ring);
+    this.#events = FlowEvents.create(ring);
     this.events = new FlowEventReader(ring);
-    this.pipeline = new Pipeline(
-      { maxFrameLength },
-      {
-        image: PolicyImage.attach(this.compiled.buffer),
-        flows: this.flows,
-        fragments: this.fragments,
-        counters: this.counters,
-        events,
-      },
-    );
+    this.flows = this.#newFlows();
+    this.pipeline = this.#newPipeline();
     this.at(0);
+  }
+
+  /** Forgets every flow; the policy stays. The clock has to be set anew. */
+  forgetFlows(): this {
+    this.flows = this.#newFlows();
+    this.pipeline = this.#newPipeline();
+    return this;
   }
 
   /** Moves the clock to that many seconds after the start. */
@@ -193,6 +189,26 @@ export class PipelineRig {
     if (verdict !== access)
       throw new Error(`verdict ${verdict} with reason ${reasonNames[reason]}`);
     return reasonNames[reason] ?? `reason ${reason}`;
+  }
+
+  #newFlows(): FlowTable {
+    const { maxFlows = 1024, timeouts = DEFAULT_TIMEOUTS } = this.#options;
+    const segment = new ArrayBuffer(FlowTable.bytesFor(maxFlows));
+    return FlowTable.create(segment, 0, { maxFlows, seeds: [1, 2], timeouts });
+  }
+
+  #newPipeline(): Pipeline {
+    const { maxFrameLength = 1518 } = this.#options;
+    return new Pipeline(
+      { maxFrameLength },
+      {
+        image: PolicyImage.attach(this.compiled.buffer),
+        flows: this.flows,
+        fragments: this.fragments,
+        counters: this.counters,
+        events: this.#events,
+      },
+    );
   }
 
   #compile(policy: RigPolicy): CompiledImage {
