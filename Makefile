@@ -69,7 +69,7 @@ bench-soak: build ## an hour of load, churn and reloads: does anything grow (roo
 bench-report: build ## bench/REPORT.md and its plots from what the benchmarks wrote
 	@node dist/bench/report/main.js
 
-fuzz: build ## mutated frames, capture files, configurations, requests, segments (FUZZ="frames --cases 1000000 --seed 7", "--seconds 3600")
+fuzz: build ## mutated frames, capture files, configurations, requests, segments; most also guided by coverage (FUZZ="guided-frames --cases 1000000 --seed 7", "--seconds 3600")
 	@node dist/test/fuzz/main.js $(FUZZ)
 
 coverage: build ## lines and branches of the decoder that the tests of frames and the fuzzer take: 95 % at least

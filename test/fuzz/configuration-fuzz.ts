@@ -255,16 +255,23 @@ function check({ file, text }: Seed, totals: Totals, slowMs: number): void {
   if (text.includes(`"${UNKNOWN_KEY}"`)) throw new Error('an unknown key was accepted');
 }
 
+function changedSeed(seedsOfText: readonly Seed[], random: Random): Seed {
+  const { file, text } = random.pick(seedsOfText);
+  return random.below(20) === 0
+    ? { file: 'nsgd.json', text: withUnknownKey(random) }
+    : { file, text: mutatedText(text, random) };
+}
+
+function bytesOf({ file, text }: Seed): Uint8Array {
+  return new TextEncoder().encode(`${file}\n${text}`);
+}
+
 function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
   const random = new Random(seed);
   const seedsOfText = seedTexts();
   const totals: Totals = { accepted: 0, problems: 0, longestMilliseconds: 0 };
   for (let number = 0; number < cases; number++) {
-    const { file, text } = random.pick(seedsOfText);
-    const input =
-      random.below(20) === 0
-        ? { file: 'nsgd.json', text: withUnknownKey(random) }
-        : { file, text: mutatedText(text, random) };
+    const input = changedSeed(seedsOfText, random);
     try {
       check(input, totals, SLOW_MS);
     } catch (error) {
@@ -286,7 +293,11 @@ function takeText(input: Uint8Array, slowMs: number): void {
 
 export const configurationInputs: GuidedInputs = {
   code: ['src/policy'],
-  seeds: () => seedTexts().map(({ file, text }) => new TextEncoder().encode(`${file}\n${text}`)),
+  seeds: () => seedTexts().map(bytesOf),
+  changes: (random) => {
+    const seedsOfText = seedTexts();
+    return () => bytesOf(changedSeed(seedsOfText, random));
+  },
   words: TOKENS,
   // How long it takes is no matter of instrumented code.
   take: (input) => takeText(input, Number.POSITIVE_INFINITY),

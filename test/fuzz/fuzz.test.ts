@@ -8,6 +8,8 @@ import { describe, expect, test } from 'vitest';
 import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
 import { frameTarget } from './frame-fuzz.ts';
+import { corpusOf } from './guided-fuzz.ts';
+import { guidedInputs } from './guided-inputs.ts';
 import { nodeForJazzer } from './jazzer.ts';
 import type { FuzzTarget } from './target.ts';
 import { targets } from './targets.ts';
@@ -54,6 +56,12 @@ describe('a short run', () => {
     );
     expect((reasons as readonly string[]).length).toBeGreaterThan(35);
   });
+});
+
+test.each(Object.entries(guidedInputs))('what guided runs found: %s', (name, inputs) => {
+  const kept = corpusOf(name);
+  expect(kept.length).toBeGreaterThan(0);
+  for (const input of kept) inputs.take(input);
 });
 
 describe('inputs that were kept', () => {

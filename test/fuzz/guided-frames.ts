@@ -7,8 +7,8 @@
  */
 import { Random } from '../helpers/random.ts';
 import { FUZZ_POLICIES } from './frame-fuzz.ts';
-import { FRAME_ROOM, mendChecksum } from './frame-mutator.ts';
-import { frameSequences, type SidedFrame } from './frame-seeds.ts';
+import { FRAME_ROOM, FrameMutator, mendChecksum } from './frame-mutator.ts';
+import { frameSeeds, frameSequences, type SidedFrame } from './frame-seeds.ts';
 import type { GuidedInputs } from './target.ts';
 import { TwinPipelines } from './twin-pipelines.ts';
 
@@ -18,6 +18,11 @@ const CHECKSUM_STAYS = 0x4000;
 const LENGTH = FRAME_ROOM - 1;
 /** Of one input: more take long and reach nothing new. */
 const MAX_FRAMES = 64;
+/** Of one that the mutator makes. */
+const CHANGED_FRAMES = 24;
+
+/** Whether its length can be told. */
+const isShort = ({ frame }: SidedFrame): boolean => frame.length <= LENGTH;
 
 /** Twins under each policy, made once: compiling a policy takes a hundred times as long as an input. */
 const twinsOf: (TwinPipelines | undefined)[] = [];
@@ -60,11 +65,25 @@ function inputOf(policy: number, sequence: readonly SidedFrame[]): Uint8Array {
   return Uint8Array.from([policy, ...bytes]);
 }
 
+/** Some frames that the mutator makes, one after the other. */
+function changes(random: Random): () => Uint8Array {
+  const mutator = new FrameMutator(random, frameSeeds(random));
+  const next = (): SidedFrame => {
+    mutator.next();
+    return { frame: mutator.bytes.slice(0, mutator.length), side: random.below(2) };
+  };
+  return () => {
+    const sequence = Array.from({ length: 1 + random.below(CHANGED_FRAMES) }, next);
+    return inputOf(random.below(FUZZ_POLICIES.length), sequence.filter(isShort));
+  };
+}
+
 export const frameInputs: GuidedInputs = {
   code: ['src/capture', 'src/flowtable', 'src/engine'],
   seeds: () =>
     frameSequences(new Random(1)).map((sequence, index) =>
       inputOf(index % FUZZ_POLICIES.length, sequence),
     ),
+  changes,
   take: takeFrames,
 };

@@ -28,10 +28,10 @@ const GLIBC_MINOR = 38;
 /** Longest input, in bytes. */
 const MAX_INPUT = 65_536;
 /** What one input may take before it is a failure. */
-const TIMEOUT_SECONDS = 20;
+const TIMEOUT_MS = 20_000;
 /** Detectors of Jazzer.js. */
 const NOT_LOOKED_FOR = ['command-injection', 'path-traversal', 'remote-code', 'ssrf'];
-/** Lines of Jazzer.js that a failure shows. */
+/** Lines of Jazzer.js that a failure shows, those of its events left out. */
 const LAST_LINES = 40;
 
 /** A line such as `#1000	DONE   cov: 59 ft: 70 corp: 5/28b`: inputs so far, event, branches taken. */
@@ -41,8 +41,8 @@ export interface GuidedRun {
   /** Of the targets in guided-inputs.ts. */
   readonly name: string;
   readonly inputs: GuidedInputs;
-  /** What earlier runs found, beside the seeds of the target. */
-  readonly kept: readonly Uint8Array[];
+  /** What it begins with. */
+  readonly seeds: readonly Uint8Array[];
   readonly cases: number;
   readonly seed: number;
   readonly progress?: ((cases: number) => void) | undefined;
@@ -84,8 +84,7 @@ export async function runGuided(run: GuidedRun): Promise<GuidedResult> {
   const [found, seeds] = [join(folder, 'found'), join(folder, 'seeds')];
   try {
     for (const each of [found, seeds]) mkdirSync(each);
-    const all = [...run.inputs.seeds(), ...run.kept];
-    all.forEach((seed, index) => writeFileSync(join(seeds, `${index}`), seed));
+    run.seeds.forEach((seed, index) => writeFileSync(join(seeds, `${index}`), seed));
     const { status, edges, lines } = await runJazzer(nodeForJazzer, run, folder);
     const [atStart, atEnd] = [edges.get('INITED'), edges.get('DONE')];
     if (status !== 0 || atStart === undefined || atEnd === undefined)
@@ -103,7 +102,7 @@ function argumentsOf({ name, inputs, cases, seed }: GuidedRun, folder: string): 
   const words = join(folder, 'words');
   writeFileSync(words, (inputs.words ?? []).map(dictionaryLine).join(''));
   return [
-    ...[PROGRAM, ENTRIES, '--sync', '--fuzzEntryPoint', name],
+    ...[PROGRAM, ENTRIES, '--sync', '--fuzzEntryPoint', name, '--timeout', `${TIMEOUT_MS}`],
     // Looked for besides: text that changes a prototype. Commands, addresses and code are not made of these inputs.
     ...NOT_LOOKED_FOR.flatMap((detector) => ['--disableBugDetectors', detector]),
     ...inputs.code.flatMap((code) => ['--includes', join(projectRoot, 'dist', code)]),
@@ -112,7 +111,6 @@ function argumentsOf({ name, inputs, cases, seed }: GuidedRun, folder: string): 
     // 0 would be another each time.
     `-seed=${(seed % 0x7fff_ffff) + 1}`,
     `-max_len=${MAX_INPUT}`,
-    `-timeout=${TIMEOUT_SECONDS}`,
     `-dict=${words}`,
     `-artifact_prefix=${folder}/failed-`,
   ];
@@ -143,12 +141,14 @@ function runJazzer(node: readonly string[], run: GuidedRun, folder: string): Pro
     const edges = new Map<string, number>();
     const lines: string[] = [];
     createInterface(child.stderr).on('line', (line) => {
-      lines.push(line);
-      if (lines.length > LAST_LINES) lines.shift();
       const [, count, event = '', covered] = EVENT.exec(line) ?? [];
-      if (count === undefined) return;
-      run.progress?.(Number(count));
-      edges.set(event, Number(covered));
+      if (count === undefined) {
+        lines.push(line);
+        if (lines.length > LAST_LINES) lines.shift();
+      } else {
+        run.progress?.(Number(count));
+        edges.set(event, Number(covered));
+      }
     });
     child.on('error', reject);
     child.on('close', (status) => resolve({ status, edges, lines }));

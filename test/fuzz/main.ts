@@ -5,8 +5,11 @@
  *     make fuzz                                     every target, its whole number of cases
  *     make fuzz FUZZ="frames captures"              these targets
  *     make fuzz FUZZ="frames --cases 1000000 --seed 7"
- *     make fuzz FUZZ="guided-captures --cases 10000000"
+ *     make fuzz FUZZ="guided-captures --cases 10000000 --keep"
  *     make fuzz FUZZ="--seconds 3600"               each target again and again with other seeds, for an hour in all
+ *
+ * With `--keep` what guided targets found stays in test/fuzz/corpus/, as far as it takes code that nothing there takes: they
+ * begin with it the next time, and the tests run it.
  *
  * What fails is written to test/fuzz/regressions/, where the tests run it ever after. Ends with 1 then.
  */
@@ -15,7 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../helpers/project-root.ts';
 import { nodeForJazzer } from './jazzer.ts';
-import { FuzzFailure, type FuzzReport, type FuzzTarget } from './target.ts';
+import { FuzzFailure, type FuzzReport, type FuzzRun, type FuzzTarget } from './target.ts';
 import { targets } from './targets.ts';
 
 /** Those that are left out where Jazzer.js cannot be loaded. */
@@ -31,13 +34,16 @@ function whole(text: string | undefined, name: string): number | undefined {
 }
 
 /** @returns false when it failed */
-async function fuzz(target: FuzzTarget, cases: number, seed: number): Promise<boolean> {
+async function fuzz(
+  target: FuzzTarget,
+  { cases, seed, keep }: Pick<FuzzRun, 'cases' | 'seed' | 'keep'>,
+): Promise<boolean> {
   const start = performance.now();
   const progress = (done: number): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r${target.name}: ${done} of ${cases} `);
   };
   try {
-    const report = await target.run({ cases, seed, progress });
+    const report = await target.run({ cases, seed, progress, keep: keep ?? false });
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     console.log(`${target.name}: ${cases} cases, seed ${seed}, ${seconds} s${figures(report)}`);
@@ -66,6 +72,7 @@ interface Options {
   readonly cases: number | undefined;
   readonly seed: number | undefined;
   readonly seconds: number | undefined;
+  readonly keep: boolean;
 }
 
 /** @throws Error that says what is wrong with the command line */
@@ -76,6 +83,7 @@ function readOptions(): Options {
       cases: { type: 'string' },
       seed: { type: 'string' },
       seconds: { type: 'string' },
+      keep: { type: 'boolean', default: false },
     },
   });
   const names = targets.map(({ name }) => name);
@@ -88,6 +96,7 @@ function readOptions(): Options {
     cases: whole(values.cases, 'cases'),
     seed: whole(values.seed, 'seed'),
     seconds: whole(values.seconds, 'seconds'),
+    keep: values.keep,
   };
 }
 
@@ -103,7 +112,7 @@ async function main(options: Options): Promise<number> {
     for (const target of chosen) {
       const turn = seconds === undefined ? target.cases : Math.ceil(target.cases / TURN_DIVISOR);
       // oxlint-disable-next-line no-await-in-loop -- one after another: times are measured
-      isGood = (await fuzz(target, cases ?? turn, seed)) && isGood;
+      isGood = (await fuzz(target, { cases: cases ?? turn, seed, keep: options.keep })) && isGood;
     }
     seed++;
   } while (performance.now() < end);

@@ -66,18 +66,33 @@ function takeInput(segments: Segments, input: Uint8Array): void {
   segments.take(KINDS[input[0] ?? 0] ?? 'flows', input.slice(1));
 }
 
+function soundSegments(): Segments['seeds'] {
+  const segments = new Segments();
+  segments.close();
+  return segments.seeds;
+}
+
 /** One for all inputs: the policy takes long to compile. */
 let segmentsOfAll: Segments | undefined;
 
 export const segmentInputs: GuidedInputs = {
   code: ['src/flowtable', 'src/engine', 'daemon/saved-flows', 'daemon/data-plane/control-page'],
   seeds: () => {
-    const segments = new Segments();
-    segments.close();
-    return KINDS.map((kind) => inputOf(kind, segments.seeds[kind]));
+    const seeds = soundSegments();
+    return KINDS.map((kind) => inputOf(kind, seeds[kind]));
+  },
+  changes: (random) => {
+    const seeds = soundSegments();
+    return () => {
+      const kind = random.pick(KINDS);
+      return inputOf(kind, mutated(seeds[kind], random, true));
+    };
   },
   take: (input) => {
-    segmentsOfAll ??= new Segments();
+    if (segmentsOfAll === undefined) {
+      segmentsOfAll = new Segments();
+      process.once('exit', () => segmentsOfAll?.close());
+    }
     takeInput(segmentsOfAll, input);
   },
 };

@@ -1,9 +1,13 @@
 /**
  * What `make fuzz` and the short run of the tests know of a target.
  */
+import type { Random } from '../helpers/random.ts';
+
 export interface FuzzRun {
   readonly cases: number;
   readonly seed: number;
+  /** What was found joins test/fuzz/corpus/, as far as it takes code that nothing there takes; of guided targets. */
+  readonly keep?: boolean;
   /** Is told now and then how many cases are done. */
   readonly progress?: (cases: number) => void;
 }
@@ -27,6 +31,8 @@ export interface GuidedInputs {
   readonly code: readonly string[];
   /** Good inputs, to begin with. */
   readonly seeds: () => readonly Uint8Array[];
+  /** Makes inputs as a fuzzer does that knows what the bytes mean: another each time. */
+  readonly changes: (random: Random) => () => Uint8Array;
   /** Words that inputs are made of, where they are text. */
   readonly words?: readonly string[];
   /** @throws what no input may make it throw */
