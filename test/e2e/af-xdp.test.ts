@@ -9,42 +9,19 @@ import { TestDaemon } from '../helpers/daemon.ts';
 import { rule } from '../helpers/four-vms.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import {
-  buildNetwork,
-  hostOf,
-  INSIDE,
-  INTERNET_IPV4,
-  type Network,
-  OUTSIDE,
-} from '../helpers/network.ts';
+import { hostOf, INSIDE, INTERNET_IPV4, type Network, OUTSIDE } from '../helpers/network.ts';
 import { connect, type NetworkNamespace } from '../helpers/network-namespace.ts';
+import { oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
 
-const VM = '10.0.1.4';
 /** Clock ticks of a second in /proc (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-function configuration(wire: Readonly<Record<string, unknown>> = {}) {
-  const both = { access: 'Allow', protocol: 'Tcp', destinationPortRange: '80' } as const;
-  return (settings: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify({
-      virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-      networkSecurityGroups: [
-        {
-          name: 'nsg',
-          securityRules: [
-            rule({ name: 'In', direction: 'Inbound', ...both }),
-            rule({ name: 'Out', direction: 'Outbound', ...both }),
-          ],
-        },
-      ],
-      networkInterfaces: [
-        { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
-      ],
-      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, ...wire }],
-      ...settings,
-    });
-}
+const HTTP = { access: 'Allow', protocol: 'Tcp', destinationPortRange: '80' } as const;
+const httpBothWays = [
+  rule({ name: 'In', direction: 'Inbound', ...HTTP }),
+  rule({ name: 'Out', direction: 'Outbound', ...HTTP }),
+];
 
 /** Processor time of a process so far, in milliseconds. */
 function processorTime(pid: number): number {
@@ -74,9 +51,8 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
 
   test('TCP passes both ways when the neighbours leave checksums to the hardware', async () => {
     lab = new Lab();
-    const machines = [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }];
-    const network = buildNetwork(lab, { machines, hasOffloads: true });
-    const daemon = await TestDaemon.start(lab, network.filter, configuration());
+    const network = oneVmNetwork(lab, true);
+    const daemon = await TestDaemon.start(lab, network.filter, oneVm(httpBothWays));
     expect(daemon.wire().backend).toBe('af-xdp');
     for (const name of ['vm1', 'internet']) {
       await hostOf(network, name).peer.call('serveHttp', { port: 80, text: name });
@@ -95,7 +71,7 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
 
   test('idle, it uses less than 1% of a processor; stop is quick', async () => {
     const filter = wire();
-    const daemon = await TestDaemon.start(lab, filter, configuration());
+    const daemon = await TestDaemon.start(lab, filter, oneVm(httpBothWays));
     const { processId } = daemon.wire();
     await sleep(1000);
     const before = processorTime(processId);
@@ -108,14 +84,14 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
 
   test('the packet loop stays on the processor it is given', async () => {
     const filter = wire();
-    const daemon = await TestDaemon.start(lab, filter, configuration({ cpu: 1 }));
+    const daemon = await TestDaemon.start(lab, filter, oneVm(httpBothWays, { wire: { cpu: 1 } }));
     const status = readFileSync(`/proc/${daemon.wire().processId}/status`, 'latin1');
     expect(/^Cpus_allowed_list:\t(.*)$/m.exec(status)?.[1]).toBe('1');
   });
 
   test('auto takes cap where af-xdp cannot work, and says why', async () => {
     const filter = wire(9000);
-    const daemon = await TestDaemon.start(lab, filter, configuration());
+    const daemon = await TestDaemon.start(lab, filter, oneVm(httpBothWays));
     expect(daemon.wire().backend).toBe('cap');
     await logged(daemon, 'af-xdp cannot be used: out0 has MTU 9000; ');
   });
@@ -124,10 +100,12 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
     const filter = wire();
     // Another daemon on the same interfaces has such a program.
     const other = new Lab();
-    const first = await TestDaemon.start(other, filter, configuration());
+    const first = await TestDaemon.start(other, filter, oneVm(httpBothWays));
     // Beside the first, so without its metrics port.
-    const starting = TestDaemon.start(lab, filter, (settings) =>
-      configuration()({ ...settings, metrics: { listen: 'off' } }),
+    const starting = TestDaemon.start(
+      lab,
+      filter,
+      oneVm(httpBothWays, { settings: { metrics: { listen: 'off' } } }),
     );
     await sleep(3000);
     expect(await first.process.stop()).toBe('exit 0');
@@ -138,7 +116,11 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
 
   test('an interface that is made again is taken over, unless it cannot be', async () => {
     const filter = wire();
-    const daemon = await TestDaemon.start(lab, filter, configuration({ backend: 'af-xdp' }));
+    const daemon = await TestDaemon.start(
+      lab,
+      filter,
+      oneVm(httpBothWays, { wire: { backend: 'af-xdp' } }),
+    );
     const make = (mtu: number): void => {
       for (const [device, peer] of [
         [OUTSIDE, 'far1'],

@@ -6,38 +6,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestDaemon } from '../helpers/daemon.ts';
-import { rule, type RuleText } from '../helpers/four-vms.ts';
+import type { RuleText } from '../helpers/four-vms.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
+import { hostOf, type Network } from '../helpers/network.ts';
+import { allowIn, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
 
-const VM = '10.0.1.4';
-const allow = (name: string, port: string): RuleText =>
-  rule({
-    name,
-    direction: 'Inbound',
-    access: 'Allow',
-    protocol: 'Tcp',
-    sourceAddressPrefix: 'Internet',
-    destinationPortRange: port,
-  });
-
-function configuration(
-  rules: readonly RuleText[],
-  settings: Readonly<Record<string, unknown>>,
-): string {
-  return JSON.stringify({
-    virtualNetwork: {
-      addressSpace: ['10.0.0.0/16'],
-      subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
-    },
-    networkSecurityGroups: [{ name: 'nsg', securityRules: rules }],
-    networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
-    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-    ...settings,
-  });
-}
+const allow = (name: string, destinationPortRange: string): RuleText =>
+  allowIn(name, 'Tcp', { sourceAddressPrefix: 'Internet', destinationPortRange });
 
 describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'})`, () => {
   let lab: Lab;
@@ -47,11 +24,9 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
 
   beforeAll(async () => {
     lab = new Lab();
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
+    network = oneVmNetwork(lab);
     next = join(lab.directory, 'next.json');
-    writeFileSync(next, configuration([allow('AllowSsh', '22')], {}));
+    writeFileSync(next, oneVm([allow('AllowSsh', '22')])({}));
     daemon = await start();
     await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
     await hostOf(network, 'vm1').peer.call('serveTcp', { port: 22 });
@@ -61,8 +36,10 @@ describe.skipIf(liveObstacle !== undefined)(`candidate (${liveObstacle ?? 'live'
   });
 
   const start = () =>
-    TestDaemon.start(lab, network.filter, (settings) =>
-      configuration([allow('AllowHttp', '80')], { ...settings, candidate: 'next.json' }),
+    TestDaemon.start(
+      lab,
+      network.filter,
+      oneVm([allow('AllowHttp', '80')], { settings: { candidate: 'next.json' } }),
     );
   const internet = () => hostOf(network, 'internet').peer;
   const connect = (port: number) =>

@@ -8,14 +8,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MemorySource } from '../../src/capture/memory.ts';
 import { encodeCapture } from '../../src/capture/pcap-writer.ts';
 import { TestDaemon } from '../helpers/daemon.ts';
-import { rule } from '../helpers/four-vms.ts';
 import { buildFrame } from '../helpers/frames.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import { connect, type NetworkNamespace } from '../helpers/network-namespace.ts';
+import { allowIn, oneVm, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
 
-const VM = '10.0.1.4';
 const PACKETS_PER_SECOND = 50_000;
 const FLOWS = 500;
 const LOOPS = 300;
@@ -37,30 +36,8 @@ suite.each(BACKENDS)(`conservation with %s (${liveObstacle ?? 'live'})`, (backen
     sink = lab.namespace('sink');
     connect([generator, 'gen0'], [filter, 'out0']);
     connect([filter, 'in0'], [sink, 'sink0']);
-    daemon = await TestDaemon.start(lab, filter, (settings) =>
-      JSON.stringify({
-        virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-        networkSecurityGroups: [
-          {
-            name: 'nsg',
-            securityRules: [
-              rule({
-                name: 'AllowDns',
-                direction: 'Inbound',
-                access: 'Allow',
-                protocol: 'Udp',
-                destinationPortRange: '53',
-              }),
-            ],
-          },
-        ],
-        networkInterfaces: [
-          { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
-        ],
-        wires: [{ name: 'wire0', outside: 'out0', inside: 'in0', backend }],
-        ...settings,
-      }),
-    );
+    const allowDns = allowIn('AllowDns', 'Udp', { destinationPortRange: '53' });
+    daemon = await TestDaemon.start(lab, filter, oneVm([allowDns], { wire: { backend } }));
   });
   afterAll(async () => {
     await lab?.close();

@@ -9,51 +9,9 @@ import type { FlowStatus } from '../../daemon/status.ts';
 import { nsgdProgram, TestDaemon } from '../helpers/daemon.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import {
-  buildNetwork,
-  hostOf,
-  INSIDE,
-  INTERNET_IPV4,
-  type Network,
-  OUTSIDE,
-} from '../helpers/network.ts';
+import { hostOf, INSIDE, INTERNET_IPV4, type Network } from '../helpers/network.ts';
+import { allowHttp, allowPing, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
-import { rule, type RuleText } from '../helpers/four-vms.ts';
-
-const VM = '10.0.1.4';
-const allowHttp = rule({
-  name: 'AllowHttp',
-  direction: 'Inbound',
-  access: 'Allow',
-  protocol: 'Tcp',
-  sourceAddressPrefix: 'Internet',
-  destinationPortRange: '80',
-});
-const allowPing = rule({
-  name: 'AllowPing',
-  direction: 'Inbound',
-  access: 'Allow',
-  protocol: 'Icmp',
-  priority: 110,
-});
-
-function configuration(rules: readonly RuleText[], group: Readonly<Record<string, unknown>> = {}) {
-  return (settings: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify(
-      {
-        virtualNetwork: {
-          addressSpace: ['10.0.0.0/16'],
-          subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
-        },
-        networkSecurityGroups: [{ name: 'nsg', securityRules: rules, ...group }],
-        networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
-        wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-        ...settings,
-      },
-      undefined,
-      2,
-    );
-}
 
 describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`, () => {
   let lab: Lab;
@@ -62,10 +20,8 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
 
   beforeAll(async () => {
     lab = new Lab();
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
-    daemon = await TestDaemon.start(lab, network.filter, configuration([allowHttp, allowPing]));
+    network = oneVmNetwork(lab);
+    daemon = await TestDaemon.start(lab, network.filter, oneVm([allowHttp, allowPing]));
     await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
     await hostOf(network, 'vm1').peer.call('serveTcp', { port: 22 });
     await hostOf(network, 'vm1').peer.call('serveUdp', { port: 53 });
@@ -175,7 +131,7 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
     const { remote = '' } =
       daemon.flows().find(({ local, bytesOut }) => local === `${VM}:80` && bytesOut > 300_000) ??
       {};
-    expect(daemon.reload(configuration([allowPing])).status).toBe(0);
+    expect(daemon.reload(oneVm([allowPing])).status).toBe(0);
     expect(await connectHttp()).toEqual({ outcome: 'timeout' });
     const verify = (end: string) =>
       daemon.command(
@@ -197,22 +153,22 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
     });
     expect(verify(`${INTERNET_IPV4}:*`).stdout).not.toContain('flowTable');
     expect(await transfer).toMatchObject({ outcome: 'complete', bytes: 3_000_000 });
-    expect(daemon.reload(configuration([allowHttp, allowPing])).status).toBe(0);
+    expect(daemon.reload(oneVm([allowHttp, allowPing])).status).toBe(0);
     expect((await connectHttp()).outcome).toBe('connected');
   });
 
   test('with flushConnection the same change ends the connection', async () => {
-    const flushing = { flushConnection: true };
-    expect(daemon.reload(configuration([allowHttp], flushing)).status).toBe(0);
+    const flushing = { group: { flushConnection: true } };
+    expect(daemon.reload(oneVm([allowHttp], flushing)).status).toBe(0);
     const { connection = 0, localPort = 0 } = await connectHttp();
     const live = (): FlowStatus[] =>
       daemon.flows().filter(({ remote }) => remote === `${INTERNET_IPV4}:${localPort}`);
     expect(live()).toHaveLength(1);
-    expect(daemon.reload(configuration([], flushing)).status).toBe(0);
+    expect(daemon.reload(oneVm([], flushing)).status).toBe(0);
     const request = { connection, text: 'GET / HTTP/1.0', timeoutMs: 700 };
     expect((await internet().call('exchange', request)).outcome).not.toBe('answered');
     expect(live()).toEqual([]);
-    expect(daemon.reload(configuration([allowHttp, allowPing])).status).toBe(0);
+    expect(daemon.reload(oneVm([allowHttp, allowPing])).status).toBe(0);
   });
 
   test('kill -9 of the data plane under a live transfer: the transfer completes', async () => {
@@ -246,7 +202,7 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
       { ...allowHttp, destinationPortRange: '70000' },
       { ...allowPing, priority: 100, sourceAddressPrefix: '10.0.0.1/8' },
     ];
-    const result = daemon.reload(configuration(broken));
+    const result = daemon.reload(oneVm(broken));
     expect(result.status).toBe(2);
     for (const code of [
       'SecurityRuleInvalidPortRange',
@@ -275,7 +231,7 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
       ],
     });
     expect((await connectHttp()).outcome).toBe('connected');
-    daemon.write(configuration([allowHttp, allowPing]));
+    daemon.write(oneVm([allowHttp, allowPing]));
     daemon.process.signal('SIGHUP');
     await waitFor('the reload', () =>
       daemon.wire().activeGeneration > activeGeneration ? true : undefined,

@@ -8,28 +8,11 @@ import { TestDaemon } from '../helpers/daemon.ts';
 import { readFlowLogs } from '../helpers/flow-log-files.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import {
-  buildNetwork,
-  hostOf,
-  INSIDE,
-  INTERNET_IPV4,
-  type Network,
-  OUTSIDE,
-} from '../helpers/network.ts';
+import { hostOf, INTERNET_IPV4, type Network } from '../helpers/network.ts';
+import { allowHttp, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
-import { rule } from '../helpers/four-vms.ts';
 
-const VM = '10.0.1.4';
 const LINK_BYTES = 14;
-const allowHttp = rule({
-  name: 'AllowHttp',
-  direction: 'Inbound',
-  access: 'Allow',
-  protocol: 'Tcp',
-  sourceAddressPrefix: 'Internet',
-  destinationPortRange: '80',
-});
-
 describe.skipIf(liveObstacle !== undefined)(`flow logs (${liveObstacle ?? 'live'})`, () => {
   let lab: Lab;
   let network: Network;
@@ -39,22 +22,9 @@ describe.skipIf(liveObstacle !== undefined)(`flow logs (${liveObstacle ?? 'live'
   beforeAll(async () => {
     lab = new Lab();
     directory = join(lab.directory, 'flow-logs');
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
-    const configuration = (settings: Readonly<Record<string, unknown>>): string =>
-      JSON.stringify({
-        virtualNetwork: {
-          addressSpace: ['10.0.0.0/16'],
-          subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
-        },
-        networkSecurityGroups: [{ name: 'nsg', securityRules: [allowHttp] }],
-        networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
-        wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-        flowLogs: { format: 'vnet-v4', directory },
-        ...settings,
-      });
-    daemon = await TestDaemon.start(lab, network.filter, configuration);
+    network = oneVmNetwork(lab);
+    const settings = { flowLogs: { format: 'vnet-v4', directory } };
+    daemon = await TestDaemon.start(lab, network.filter, oneVm([allowHttp], { settings }));
     await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
     await hostOf(network, 'internet').peer.call('serveUdp', { port: 53 });
   });

@@ -7,33 +7,11 @@ import type { DaemonEvent, FlowEvent, SuppressedEvent } from '../../daemon/event
 import { nsgd, nsgdProgram, TestDaemon } from '../helpers/daemon.ts';
 import { Lab, LabProcess } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import {
-  buildNetwork,
-  hostOf,
-  INSIDE,
-  INTERNET_IPV4,
-  type Network,
-  OUTSIDE,
-} from '../helpers/network.ts';
+import { hostOf, INTERNET_IPV4, type Network } from '../helpers/network.ts';
+import { allowHttp, allowPing, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
-import { rule, type RuleText } from '../helpers/four-vms.ts';
+import { rule } from '../helpers/four-vms.ts';
 
-const VM = '10.0.1.4';
-const allowHttp = rule({
-  name: 'AllowHttp',
-  direction: 'Inbound',
-  access: 'Allow',
-  protocol: 'Tcp',
-  sourceAddressPrefix: 'Internet',
-  destinationPortRange: '80',
-});
-const allowPing = rule({
-  name: 'AllowPing',
-  direction: 'Inbound',
-  access: 'Allow',
-  protocol: 'Icmp',
-  priority: 110,
-});
 const denyTelnet = rule({
   name: 'DenyTelnet',
   direction: 'Inbound',
@@ -42,20 +20,6 @@ const denyTelnet = rule({
   priority: 120,
   destinationPortRange: '23',
 });
-
-function configuration(rules: readonly RuleText[]) {
-  return (settings: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify({
-      virtualNetwork: {
-        addressSpace: ['10.0.0.0/16'],
-        subnets: [{ name: 'web', addressPrefix: '10.0.1.0/24', networkSecurityGroup: 'nsg' }],
-      },
-      networkSecurityGroups: [{ name: 'nsg', securityRules: rules }],
-      networkInterfaces: [{ name: 'vm1', subnet: 'web', addresses: [VM], wire: 'wire0' }],
-      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-      ...settings,
-    });
-}
 
 /** A monitor that runs, and what it has printed so far. */
 class Monitor {
@@ -90,11 +54,9 @@ describe.skipIf(liveObstacle !== undefined)(`nsgd monitor (${liveObstacle ?? 'li
 
   beforeAll(async () => {
     lab = new Lab();
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
+    network = oneVmNetwork(lab);
     const rules = [allowHttp, allowPing, denyTelnet];
-    daemon = await TestDaemon.start(lab, network.filter, configuration(rules));
+    daemon = await TestDaemon.start(lab, network.filter, oneVm(rules));
     await hostOf(network, 'vm1').peer.call('serveHttp', { port: 80, text: 'vm1' });
   });
   afterAll(async () => {
@@ -190,7 +152,7 @@ describe.skipIf(liveObstacle !== undefined)(`nsgd monitor (${liveObstacle ?? 'li
 
   test('a reload and a data plane that is killed and started again; events go on', async () => {
     const monitor = await watch('--type', 'reload,data-plane,denied', '--port', '23');
-    expect(daemon.reload(configuration([allowHttp, denyTelnet])).status).toBe(0);
+    expect(daemon.reload(oneVm([allowHttp, denyTelnet])).status).toBe(0);
     daemon.write(() => '{');
     expect(daemon.command('reload').status).toBe(2);
     const reloads = await shows('the reloads', () => {
@@ -213,7 +175,7 @@ describe.skipIf(liveObstacle !== undefined)(`nsgd monitor (${liveObstacle ?? 'li
     await shows('denied packets of the new one', () =>
       monitor.flows('denied').length > before ? true : undefined,
     );
-    daemon.write(configuration([allowHttp, allowPing, denyTelnet]));
+    daemon.write(oneVm([allowHttp, allowPing, denyTelnet]));
     expect(daemon.command('reload').status).toBe(0);
   });
 

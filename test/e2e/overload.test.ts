@@ -5,14 +5,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compiled } from '../helpers/compiled.ts';
 import { TestDaemon } from '../helpers/daemon.ts';
-import { rule } from '../helpers/four-vms.ts';
 import { buildFrame, toHex } from '../helpers/frames.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
+import { hostOf, type Network, OUTSIDE } from '../helpers/network.ts';
+import { allowIn, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
 
-const VM = '10.0.1.4';
 const PORT = 443;
 /** Nobody listens there, so each datagram also costs the machine behind nsgd some time. */
 const FLOOD_PORT = 9;
@@ -20,35 +19,13 @@ const FRAMES = 2_000_000;
 const EXCHANGE_TIMEOUT_MS = 10_000;
 const EXCHANGES_MIN = 20;
 
-const allow = (name: string, priority: number, protocol: string, port: number): object =>
-  rule({
-    name,
-    priority,
-    protocol,
-    direction: 'Inbound',
-    access: 'Allow',
-    destinationPortRange: String(port),
-  });
-
-function configuration(settings: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify({
-    virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-    networkSecurityGroups: [
-      {
-        name: 'nsg',
-        securityRules: [
-          allow('AllowHttps', 100, 'Tcp', PORT),
-          allow('AllowDiscard', 110, 'Udp', FLOOD_PORT),
-        ],
-      },
-    ],
-    networkInterfaces: [
-      { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
-    ],
-    wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, backend: 'af-xdp' }],
-    ...settings,
-  });
-}
+const configuration = oneVm(
+  [
+    allowIn('AllowHttps', 'Tcp', { destinationPortRange: String(PORT) }),
+    allowIn('AllowDiscard', 'Udp', { priority: 110, destinationPortRange: String(FLOOD_PORT) }),
+  ],
+  { wire: { backend: 'af-xdp' } },
+);
 
 describe.skipIf(liveObstacle !== undefined)(`overload (${liveObstacle ?? 'live'})`, () => {
   let lab: Lab;
@@ -57,9 +34,7 @@ describe.skipIf(liveObstacle !== undefined)(`overload (${liveObstacle ?? 'live'}
 
   beforeAll(async () => {
     lab = new Lab();
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
+    network = oneVmNetwork(lab);
     daemon = await TestDaemon.start(lab, network.filter, configuration);
   });
   afterAll(async () => {

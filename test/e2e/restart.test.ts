@@ -9,11 +9,9 @@ import { TestDaemon } from '../helpers/daemon.ts';
 import { newTable } from '../helpers/flows.ts';
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
-import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
-import { rule } from '../helpers/four-vms.ts';
+import { hostOf, type Network } from '../helpers/network.ts';
+import { allowHttp, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import { waitFor } from '../helpers/wait.ts';
-
-const VM = '10.0.1.4';
 
 describe.skipIf(liveObstacle !== undefined)(`restart (${liveObstacle ?? 'live'})`, () => {
   let lab: Lab;
@@ -21,40 +19,16 @@ describe.skipIf(liveObstacle !== undefined)(`restart (${liveObstacle ?? 'live'})
   let daemon: TestDaemon;
   let saved: string;
 
-  const configuration = (settings: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify({
-      virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-      networkSecurityGroups: [
-        {
-          name: 'nsg',
-          securityRules: [
-            rule({
-              name: 'AllowHttp',
-              direction: 'Inbound',
-              access: 'Allow',
-              protocol: 'Tcp',
-              sourceAddressPrefix: 'Internet',
-              destinationPortRange: '80',
-            }),
-          ],
-        },
-      ],
-      networkInterfaces: [
-        { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
-      ],
-      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-      stateDirectory: join(lab.directory, 'state'),
-      ...settings,
-    });
   const internet = () => hostOf(network, 'internet').peer;
   const vm = () => hostOf(network, 'vm1').peer;
-  const start = () => TestDaemon.start(lab, network.filter, configuration);
+  const start = () => {
+    const settings = { stateDirectory: join(lab.directory, 'state') };
+    return TestDaemon.start(lab, network.filter, oneVm([allowHttp], { settings }));
+  };
 
   beforeAll(async () => {
     lab = new Lab();
-    network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
+    network = oneVmNetwork(lab);
     saved = join(lab.directory, 'state/flows.wire0');
     daemon = await start();
     await vm().call('serveHttp', { port: 80, text: 'vm1' });
