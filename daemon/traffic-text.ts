@@ -2,16 +2,17 @@
  * Traffic as people write it, `10.0.0.0/24:80`, `Internet:443`, `[fd00::/64]:80`, and the parts of an answer as text.
  */
 import { type AddressSet, ANY_ADDRESS, union } from '../src/engine/address-set.ts';
-import type { Interval } from '../src/engine/classes.ts';
-import type { PortMatch } from '../src/engine/rule.ts';
+import type { Interval } from '../src/engine/intervals.ts';
+import { NO_PORT } from '../src/engine/rule-set-layout.ts';
+import { PORT_MAX, type PortMatch } from '../src/engine/rule.ts';
 import { explainPrefixFault, formatAddressSet, parsePrefix, setOf } from '../src/policy/address.ts';
+import { addressesOf, type Intervals } from '../src/policy/explain-box.ts';
 import type { Address } from '../src/policy/explain.ts';
 import type { TrafficPart } from '../src/policy/explain-parts.ts';
 import { nameKey } from '../src/policy/names.ts';
 import { formatProblem, quote } from '../src/policy/problem.ts';
 import { formatProtocols, protocolTexts } from '../src/policy/regions/region.ts';
 import type { ServiceTags } from '../src/policy/service-tags.ts';
-import { addressesOf, type Intervals, NO_PORT, PORT_MAX } from '../src/policy/traffic-box.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
 import { parsePort } from './tuple.ts';
 

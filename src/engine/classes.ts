@@ -3,15 +3,12 @@
  * sets. The matcher turns each field of a packet into its class, so the number of classes, not of prefixes, is what
  * costs memory: a service tag of thousands of prefixes adds one set and usually one class. Cold path only.
  */
-
-/** Closed interval. */
-export type Interval<T> = readonly [low: T, high: T];
+import { after, areIntervalsEqual, type Bound, type Interval } from './intervals.ts';
 
 /** A field's possible values, 0 to `last`. */
 export interface Domain<T> {
   readonly zero: T;
   readonly last: T;
-  readonly successor: (point: T) => T;
 }
 
 /** The domain cut into pieces so that neighbours belong to different classes. */
@@ -30,18 +27,11 @@ export interface DistinctLists<T> {
   readonly indexOf: readonly number[];
 }
 
-function isSameList<T>(a: readonly Interval<T>[], b: readonly Interval<T>[]): boolean {
-  if (a === b) return true;
-  return (
-    a.length === b.length && a.every(([low, high], i) => low === b[i]?.[0] && high === b[i]?.[1])
-  );
-}
-
 /**
  * Finds equal lists, so that a tag that hundreds of rules name is swept once. Comparison is by content, helped by
  * identity: resolved tags are usually the same object.
  */
-export function distinctLists<T extends number | bigint>(
+export function distinctLists<T extends Bound>(
   inputs: readonly (readonly Interval<T>[])[],
 ): DistinctLists<T> {
   const lists: (readonly Interval<T>[])[] = [];
@@ -52,7 +42,7 @@ export function distinctLists<T extends number | bigint>(
     if (known !== undefined) return known;
     const outline = `${list.length} ${list.at(0)?.[0]} ${list.at(-1)?.[1]}`;
     const candidates = byOutline.get(outline) ?? [];
-    let index = candidates.find((candidate) => isSameList(lists[candidate], list));
+    let index = candidates.find((candidate) => areIntervalsEqual(lists[candidate], list));
     if (index === undefined) {
       index = lists.push(list) - 1;
       byOutline.set(outline, [...candidates, index]);
@@ -70,7 +60,7 @@ interface Event<T> {
   readonly step: 1 | -1;
 }
 
-function sortedEvents<T extends number | bigint>(
+function sortedEvents<T extends Bound>(
   sets: readonly (readonly Interval<T>[])[],
   domain: Domain<T>,
 ): Event<T>[] {
@@ -79,7 +69,7 @@ function sortedEvents<T extends number | bigint>(
     for (const [low, high] of intervals) {
       if (low > high) continue;
       events.push({ point: low, set, step: 1 });
-      if (high < domain.last) events.push({ point: domain.successor(high), set, step: -1 });
+      if (high < domain.last) events.push({ point: after(high), set, step: -1 });
     }
   }
   return events.toSorted((a, b) => (a.point < b.point ? -1 : a.point > b.point ? 1 : 0));
@@ -138,7 +128,7 @@ class Membership {
 }
 
 /** Cuts the domain into classes: one sweep over the sorted ends of all intervals. */
-export function classify<T extends number | bigint>(
+export function classify<T extends Bound>(
   sets: readonly (readonly Interval<T>[])[],
   domain: Domain<T>,
 ): Classes<T> {

@@ -8,10 +8,11 @@
  */
 import type { Ipv4Interval, Ipv6Interval } from './address-set.ts';
 import { IPV4_MAX, IPV6_MAX } from './address-set.ts';
-import { type Classes, type Domain, type Interval, classify, distinctLists } from './classes.ts';
+import { type Classes, type Domain, classify, distinctLists } from './classes.ts';
 import { ImageWriter } from './image-writer.ts';
 import { writeIpv6Trie, writeTrie } from './compile-trie.ts';
 import { VectorShape, VectorWriter } from './compile-vectors.ts';
+import type { Bound, Interval } from './intervals.ts';
 import {
   HEADER_WORDS,
   Header,
@@ -36,18 +37,12 @@ const LARGE_LIST_RULES = 256;
 const TABLE_WORDS_PER_RULE = 256;
 const MIN_TABLE_WORDS = 2048;
 
-const nextNumber = (point: number): number => point + 1;
-const nextBigint = (point: bigint): bigint => point + 1n;
-const IPV4_DOMAIN: Domain<number> = { zero: 0, last: IPV4_MAX, successor: nextNumber };
-const IPV6_DOMAIN: Domain<bigint> = { zero: 0n, last: IPV6_MAX, successor: nextBigint };
+const IPV4_DOMAIN: Domain<number> = { zero: 0, last: IPV4_MAX };
+const IPV6_DOMAIN: Domain<bigint> = { zero: 0n, last: IPV6_MAX };
 /** Ports, then "no port". */
-const PORT_DOMAIN: Domain<number> = { zero: 0, last: NO_PORT, successor: nextNumber };
+const PORT_DOMAIN: Domain<number> = { zero: 0, last: NO_PORT };
 /** IPv4 protocols, then IPv6 protocols. */
-const PROTOCOL_DOMAIN: Domain<number> = {
-  zero: 0,
-  last: 2 * PROTOCOL_IPV6 - 1,
-  successor: nextNumber,
-};
+const PROTOCOL_DOMAIN: Domain<number> = { zero: 0, last: 2 * PROTOCOL_IPV6 - 1 };
 
 /** One field of the list: its values cut into classes, and the vector of each class. */
 interface Field<T> {
@@ -55,7 +50,7 @@ interface Field<T> {
   readonly vectors: readonly Int32Array[];
 }
 
-function field<T extends number | bigint>(
+function field<T extends Bound>(
   lists: readonly (readonly Interval<T>[])[],
   domain: Domain<T>,
   shape: VectorShape,

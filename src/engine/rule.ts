@@ -10,6 +10,10 @@ export type Direction = (typeof Direction)[keyof typeof Direction];
 export const Access = Object.freeze({ Deny: 0, Allow: 1 } as const);
 export type Access = (typeof Access)[keyof typeof Access];
 
+/** The largest IP protocol number and port. */
+export const PROTOCOL_MAX = 255;
+export const PORT_MAX = 65_535;
+
 /** In `Rule.protocol`: every IP protocol. */
 export const ANY_PROTOCOL = -1;
 

@@ -6,26 +6,22 @@
  * hold the two against each other.
  */
 import type { AddressSet } from '../engine/address-set.ts';
+import { intersectIntervals, isWithin, subtractIntervals } from '../engine/intervals.ts';
 import type { NicPolicy, Policy, PolicyRule, RuleList, StageChain } from '../engine/policy.ts';
 import { NO_RULE_LIST } from '../engine/policy.ts';
-import { Access, Direction, type PortMatch } from '../engine/rule.ts';
+import { NO_PORT } from '../engine/rule-set-layout.ts';
+import { Access, Direction, PORT_MAX, type PortMatch, PROTOCOL_MAX } from '../engine/rule.ts';
 import {
   type Box,
   boxOfRule,
   type Field,
   FIELDS,
-  intersect,
   intersectBox,
   type Intervals,
-  isWithin,
   mergeBoxes,
-  NO_PORT,
-  PORT_MAX,
-  PROTOCOL_MAX,
-  subtract,
   portIntervals,
   subtractBox,
-} from './traffic-box.ts';
+} from './explain-box.ts';
 
 /** A question over more than this many boxes is refused: its answer would help nobody, and take all day. */
 const BOXES_MAX = 5000;
@@ -105,12 +101,12 @@ export function boxesOfQuestion(question: TrafficQuestion): Box[] {
     if (local.length === 0 || remote.length === 0) return [];
     const number = protocol === 'any' ? undefined : protocol[key];
     const asked: Intervals = number === undefined ? ALL_PROTOCOLS : [[number, number]];
-    const isPortless = intersect(asked, WITH_PORTS).length === 0;
+    const isPortless = intersectIntervals(asked, WITH_PORTS).length === 0;
     const ports = isPortless ? NO_PORTS : isAnyPort && number === undefined ? ANY_PORT : ALL_PORTS;
     return [
       {
         family,
-        protocols: isAnyPort || isPortless ? asked : intersect(asked, WITH_PORTS),
+        protocols: isAnyPort || isPortless ? asked : intersectIntervals(asked, WITH_PORTS),
         local,
         remote,
         localPorts: isPortless ? ports : portIntervals(localPorts, ports),
@@ -125,15 +121,15 @@ function possible(box: Box): Box[] {
   const isAnyPort = [box.localPorts, box.remotePorts].every((ports) => isWithin(ANY_PORT, ports));
   const withPorts = {
     ...box,
-    protocols: intersect(box.protocols, WITH_PORTS),
-    localPorts: intersect(box.localPorts, ALL_PORTS),
-    remotePorts: intersect(box.remotePorts, ALL_PORTS),
+    protocols: intersectIntervals(box.protocols, WITH_PORTS),
+    localPorts: intersectIntervals(box.localPorts, ALL_PORTS),
+    remotePorts: intersectIntervals(box.remotePorts, ALL_PORTS),
   };
   const without = {
     ...box,
-    protocols: subtract(box.protocols, WITH_PORTS),
-    localPorts: intersect(box.localPorts, NO_PORTS),
-    remotePorts: intersect(box.remotePorts, NO_PORTS),
+    protocols: subtractIntervals(box.protocols, WITH_PORTS),
+    localPorts: intersectIntervals(box.localPorts, NO_PORTS),
+    remotePorts: intersectIntervals(box.remotePorts, NO_PORTS),
   };
   const boxes = [withPorts, without].filter((part) =>
     FIELDS.every((field) => part[field].length > 0),

@@ -6,7 +6,7 @@
  * SecurityRuleExactlyOneParameter (Azure has the sentence; its code is not documented),
  * NumberOfApplicationSecurityGroupsReferencedInSecurityRuleLimitReached.
  */
-import type { PortMatch, PortRange } from '../engine/rule.ts';
+import { PORT_MAX, type PortMatch, type PortRange } from '../engine/rule.ts';
 import { formatPrefix, parsePrefix, type Prefix } from './address.ts';
 import { entryOf } from './document.ts';
 import type { DocumentNode } from './document-node.ts';
@@ -32,7 +32,6 @@ export interface RuleContext extends ReadContext {
 
 /** Application security groups in one side of a rule (Azure subscription limits). */
 const ASGS_PER_SIDE_MAX = 10;
-const PORT_MAX = 65535;
 
 const PROTOCOLS: ReadonlyMap<string, RuleProtocol> = new Map([
   ['*', 'Any'],

@@ -5,10 +5,13 @@
 import { describe, expect, test } from 'vitest';
 import { IpProtocol } from '../../src/capture/packet.ts';
 import { type AddressSet, ANY_ADDRESS, hasIpv4, hasIpv6 } from '../../src/engine/address-set.ts';
+import { isWithin } from '../../src/engine/intervals.ts';
 import { type NicPolicy, type Policy, printedRuleName } from '../../src/engine/policy.ts';
+import { NO_PORT } from '../../src/engine/rule-set-layout.ts';
 import { Direction, type PortMatch } from '../../src/engine/rule.ts';
 import { formatAddressSet, setOf } from '../../src/policy/address.ts';
 import { type Address, Explainer, type FlowTuple } from '../../src/policy/explain.ts';
+import { addressesOf } from '../../src/policy/explain-box.ts';
 import {
   evaluateRules,
   explainParts,
@@ -16,7 +19,6 @@ import {
   type TrafficPart,
   type TrafficQuestion,
 } from '../../src/policy/explain-parts.ts';
-import { addressesOf, isWithin, NO_PORT } from '../../src/policy/traffic-box.ts';
 import { loadGood } from '../helpers/load-text.ts';
 import { configurationText, LOCAL, LOCAL6, type RigPolicy } from '../helpers/pipeline-rig.ts';
 import { Random } from '../helpers/random.ts';

@@ -3,13 +3,10 @@
  * family, so that one region may speak of both.
  */
 import { type AddressSet, intersect, isEmpty, NO_ADDRESS } from '../../engine/address-set.ts';
-import type { Interval } from '../../engine/classes.ts';
-import type { PortRange } from '../../engine/rule.ts';
+import type { Interval } from '../../engine/intervals.ts';
+import { PORT_MAX, type PortRange, PROTOCOL_MAX } from '../../engine/rule.ts';
 import { formatIpv4, formatIpv6, prefixesOfRange } from '../address.ts';
 import type { Field, Range, Space } from './space.ts';
-
-const PORT_MAX = 65_535;
-const PROTOCOL_MAX = 255;
 
 /** Traffic of one direction, seen from the NIC. No part is empty. */
 export interface Region {

@@ -8,8 +8,15 @@
  * of another protocol makes no difference to any rule.
  */
 import { type AddressSet, IPV4_MAX, IPV6_MAX } from '../../engine/address-set.ts';
-import { classify, distinctLists, type Domain, type Interval } from '../../engine/classes.ts';
-import { ANY_PROTOCOL, type PortMatch, type Rule } from '../../engine/rule.ts';
+import { classify, distinctLists, type Domain } from '../../engine/classes.ts';
+import { after, before, type Bound, type Interval } from '../../engine/intervals.ts';
+import {
+  ANY_PROTOCOL,
+  PORT_MAX,
+  type PortMatch,
+  PROTOCOL_MAX,
+  type Rule,
+} from '../../engine/rule.ts';
 
 export const FIELDS = ['protocol', 'localPort', 'remotePort', 'local', 'remote'] as const;
 export type Field = (typeof FIELDS)[number];
@@ -26,8 +33,6 @@ export interface SpaceScope {
 /** Closed interval of protocol numbers, ports or addresses. */
 export type Range = Interval<number> | Interval<bigint>;
 
-const PORT_MAX = 65_535;
-const PROTOCOL_MAX = 255;
 /** IP protocol numbers of the protocols with ports: TCP and UDP. */
 const PROTOCOLS_WITH_PORTS: readonly Interval<number>[] = [
   [6, 6],
@@ -36,25 +41,10 @@ const PROTOCOLS_WITH_PORTS: readonly Interval<number>[] = [
 const EVERY_PORT: readonly Interval<number>[] = [[0, PORT_MAX]];
 const EVERY_PROTOCOL: readonly Interval<number>[] = [[0, PROTOCOL_MAX]];
 
-interface NumberDomain<T> extends Domain<T> {
-  readonly predecessor: (point: T) => T;
-}
-
-function numbers(last: number): NumberDomain<number> {
-  return {
-    zero: 0,
-    last,
-    successor: (point) => point + 1,
-    predecessor: (point) => point - 1,
-  };
-}
-
-const IPV6_DOMAIN: NumberDomain<bigint> = {
-  zero: 0n,
-  last: IPV6_MAX,
-  successor: (point) => point + 1n,
-  predecessor: (point) => point - 1n,
-};
+const PROTOCOL_DOMAIN: Domain<number> = { zero: 0, last: PROTOCOL_MAX };
+const PORT_DOMAIN: Domain<number> = { zero: 0, last: PORT_MAX };
+const IPV4_DOMAIN: Domain<number> = { zero: 0, last: IPV4_MAX };
+const IPV6_DOMAIN: Domain<bigint> = { zero: 0n, last: IPV6_MAX };
 
 /** One field of a space. Classes are numbered from 0 to `size` - 1; those outside the space are none of them. */
 export interface Level {
@@ -73,7 +63,7 @@ export interface Level {
 }
 
 /** The numbers, other than -1, of the pieces that have a point in sorted intervals; ascending. */
-function numbersIn<T extends number | bigint>(
+function numbersIn<T extends Bound>(
   within: readonly Interval<T>[],
   starts: readonly T[],
   numberOf: (piece: number) => number,
@@ -91,11 +81,11 @@ function numbersIn<T extends number | bigint>(
 }
 
 /** The pieces of some classes, joined where they touch. */
-function joinedRanges<T extends number | bigint>(
+function joinedRanges<T extends Bound>(
   wanted: Int32Array,
   starts: readonly T[],
   piecesOf: readonly Int32Array[],
-  domain: NumberDomain<T>,
+  domain: Domain<T>,
 ): readonly Interval<T>[] {
   const parts: Int32Array[] = [];
   let count = 0;
@@ -114,19 +104,19 @@ function joinedRanges<T extends number | bigint>(
   for (const piece of pieces.toSorted()) {
     const start = starts[piece] ?? domain.zero;
     const next = starts[piece + 1];
-    const end = next === undefined ? domain.last : domain.predecessor(next);
+    const end = next === undefined ? domain.last : before(next);
     const last = found.at(-1);
-    if (last !== undefined && domain.successor(last[1]) === start) last[1] = end;
+    if (last !== undefined && after(last[1]) === start) last[1] = end;
     else found.push([start, end]);
   }
   return found;
 }
 
 /** Remembers what it said of an array: thousands of regions share a few hundred sets. */
-function rangesReader<T extends number | bigint>(
+function rangesReader<T extends Bound>(
   starts: readonly T[],
   piecesOf: readonly Int32Array[],
-  domain: NumberDomain<T>,
+  domain: Domain<T>,
 ): (classes: Int32Array) => readonly Interval<T>[] {
   const known = new WeakMap<Int32Array, readonly Interval<T>[]>();
   return (classes) => {
@@ -136,10 +126,10 @@ function rangesReader<T extends number | bigint>(
   };
 }
 
-function makeLevel<T extends number | bigint>(
+function makeLevel<T extends Bound>(
   field: Field,
   lists: readonly (readonly Interval<T>[])[],
-  domain: NumberDomain<T>,
+  domain: Domain<T>,
   whole: readonly Interval<T>[],
 ): Level {
   const distinct = distinctLists(lists);
@@ -199,7 +189,7 @@ function addressLevel(
     ? makeLevel(
         field,
         sets.map((set) => set.ipv4),
-        numbers(IPV4_MAX),
+        IPV4_DOMAIN,
         whole.ipv4,
       )
     : makeLevel(
@@ -240,10 +230,10 @@ export class Space {
     const addresses = (isSource: boolean): AddressSet[] =>
       rules.map((rule) => (isSource ? rule.source : rule.destination));
     const protocols = rules.map((rule) => protocolIntervals(rule, family));
-    const protocol = makeLevel('protocol', protocols, numbers(PROTOCOL_MAX), EVERY_PROTOCOL);
+    const protocol = makeLevel('protocol', protocols, PROTOCOL_DOMAIN, EVERY_PROTOCOL);
     const levels = [
-      makeLevel('localPort', ports(!isInbound), numbers(PORT_MAX), EVERY_PORT),
-      makeLevel('remotePort', ports(isInbound), numbers(PORT_MAX), EVERY_PORT),
+      makeLevel('localPort', ports(!isInbound), PORT_DOMAIN, EVERY_PORT),
+      makeLevel('remotePort', ports(isInbound), PORT_DOMAIN, EVERY_PORT),
       addressLevel('local', addresses(!isInbound), family, scope.local),
       addressLevel('remote', addresses(isInbound), family, EVERYWHERE),
     ];

@@ -1,54 +1,17 @@
 /**
- * Intervals and boxes against sets of single values.
+ * Boxes against sets of single values.
  */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { isWithin } from '../../src/engine/intervals.ts';
 import {
   type Box,
   FIELDS,
-  intersect,
   intersectBox,
-  type Intervals,
-  isWithin,
   mergeBoxes,
-  subtract,
   subtractBox,
-  union,
-} from '../../src/policy/traffic-box.ts';
-
-/** Canonical intervals of a set of small numbers, as numbers or as big ones. */
-function intervalsOf(values: ReadonlySet<number>, isBig = false): Intervals {
-  const sorted = [...values].toSorted((a, b) => a - b);
-  const found: [number, number][] = [];
-  for (const value of sorted) {
-    const last = found.at(-1);
-    if (last !== undefined && value === last[1] + 1) last[1] = value;
-    else found.push([value, value]);
-  }
-  return isBig ? found.map(([low, high]) => [BigInt(low), BigInt(high)]) : found;
-}
-
-const values = fc.uniqueArray(fc.integer({ min: 0, max: 20 })).map((list) => new Set(list));
-
-describe.each([
-  ['IPv4 and ports', false],
-  ['IPv6', true],
-])('intervals of %s', (_, isBig) => {
-  const of = (set: ReadonlySet<number>): Intervals => intervalsOf(set, isBig);
-
-  test('are what the sets are', () => {
-    fc.assert(
-      fc.property(values, values, (a, b) => {
-        const both = new Set([...a].filter((value) => b.has(value)));
-        const onlyA = new Set([...a].filter((value) => !b.has(value)));
-        expect(intersect(of(a), of(b))).toEqual(of(both));
-        expect(subtract(of(a), of(b))).toEqual(of(onlyA));
-        expect(union(of(a), of(b))).toEqual(of(new Set([...a, ...b])));
-        expect(isWithin(of(a), of(b))).toBe(onlyA.size === 0);
-      }),
-    );
-  });
-});
+} from '../../src/policy/explain-box.ts';
+import { intervalsOf } from '../helpers/intervals.ts';
 
 /** Each field has values 0 to 2. */
 const field = fc

@@ -6,16 +6,19 @@
  * on both sides: a rule with ports leaves it, a rule with `*` takes it (rule.ts).
  */
 import type { AddressSet } from '../engine/address-set.ts';
+import {
+  type Bound,
+  type Interval,
+  intersectIntervals,
+  mergeIntervals,
+  subtractIntervals,
+} from '../engine/intervals.ts';
 import type { PolicyRule } from '../engine/policy.ts';
-import { ANY_PROTOCOL, Direction, type PortMatch } from '../engine/rule.ts';
+import { NO_PORT } from '../engine/rule-set-layout.ts';
+import { ANY_PROTOCOL, Direction, type PortMatch, PROTOCOL_MAX } from '../engine/rule.ts';
 
-type Bound = number | bigint;
-/** Closed, sorted, disjoint and not adjacent. */
-export type Intervals = readonly (readonly [low: Bound, high: Bound])[];
-
-export const PROTOCOL_MAX = 255;
-export const PORT_MAX = 65_535;
-export const NO_PORT = PORT_MAX + 1;
+/** Of a field: addresses of IPv6 are bigints, all else numbers. */
+export type Intervals = readonly Interval<Bound>[];
 
 /** The fields, those first that are quickest to tell apart. */
 export const FIELDS = ['protocols', 'localPorts', 'remotePorts', 'local', 'remote'] as const;
@@ -25,72 +28,9 @@ export interface Box extends Readonly<Record<Field, Intervals>> {
   readonly family: 4 | 6;
 }
 
-function after(bound: Bound): Bound {
-  return typeof bound === 'bigint' ? bound + 1n : bound + 1;
-}
-
-function before(bound: Bound): Bound {
-  return typeof bound === 'bigint' ? bound - 1n : bound - 1;
-}
-
-/** What is in both. One pass over each. */
-export function intersect(a: Intervals, b: Intervals): Intervals {
-  if (a === b) return a;
-  const common: [Bound, Bound][] = [];
-  for (let left = 0, right = 0; ;) {
-    const x = a[left];
-    const y = b[right];
-    if (x === undefined || y === undefined) return common;
-    const low = x[0] > y[0] ? x[0] : y[0];
-    const high = x[1] < y[1] ? x[1] : y[1];
-    if (low <= high) common.push([low, high]);
-    if (x[1] < y[1]) left++;
-    else right++;
-  }
-}
-
-/** What is in `a` and not in `b`. One pass over each. */
-export function subtract(a: Intervals, b: Intervals): Intervals {
-  const rest: [Bound, Bound][] = [];
-  let at = 0;
-  for (const [low, high] of a) {
-    let start: Bound | undefined = low;
-    let cut = b[at];
-    while (cut !== undefined && cut[1] < low) cut = b[++at];
-    for (let index = at; start !== undefined && cut !== undefined && cut[0] <= high;) {
-      if (cut[0] > start) rest.push([start, before(cut[0])]);
-      start = cut[1] < high ? after(cut[1]) : undefined;
-      cut = b[++index];
-    }
-    if (start !== undefined) rest.push([start, high]);
-  }
-  return rest;
-}
-
-/** What is in either. */
-export function union(a: Intervals, b: Intervals): Intervals {
-  const merged: [Bound, Bound][] = [];
-  for (const [low, high] of [...a, ...b].toSorted((x, y) => (x[0] < y[0] ? -1 : 1))) {
-    const last = merged.at(-1);
-    if (last === undefined || low > after(last[1])) merged.push([low, high]);
-    else if (high > last[1]) last[1] = high;
-  }
-  return merged;
-}
-
-/** True when all of `inner` is in `outer`. */
-export function isWithin(inner: Intervals, outer: Intervals): boolean {
-  return inner === outer || subtract(inner, outer).length === 0;
-}
-
 /** @param any what `any` stands for */
 export function portIntervals(ports: PortMatch, any: Intervals): Intervals {
-  return ports === 'any'
-    ? any
-    : union(
-        ports.map(({ low, high }) => [low, high]),
-        [],
-      );
+  return ports === 'any' ? any : mergeIntervals(ports.map(({ low, high }) => [low, high]));
 }
 
 /** What each field of a rule of that direction takes of a family. A field that takes nothing is empty. */
@@ -116,7 +56,7 @@ export function boxOfRule(rule: PolicyRule, direction: Direction, family: 4 | 6)
 export function intersectBox(box: Box, rule: Box): Box | undefined {
   const common: Record<Field, Intervals> = { ...box };
   for (const field of FIELDS) {
-    common[field] = intersect(box[field], rule[field]);
+    common[field] = intersectIntervals(box[field], rule[field]);
     if (common[field].length === 0) return undefined;
   }
   return { family: box.family, ...common };
@@ -127,9 +67,9 @@ export function subtractBox(box: Box, rule: Box): Box[] {
   const rest: Box[] = [];
   let inside: Box = box;
   for (const field of FIELDS) {
-    const outside = subtract(inside[field], rule[field]);
+    const outside = subtractIntervals(inside[field], rule[field]);
     if (outside.length > 0) rest.push({ ...inside, [field]: outside });
-    const common = intersect(inside[field], rule[field]);
+    const common = intersectIntervals(inside[field], rule[field]);
     if (common.length === 0) break;
     inside = { ...inside, [field]: common };
   }
@@ -152,7 +92,9 @@ export function mergeBoxes(boxes: readonly Box[]): Box[] {
         const key = `${box.family}|${others.join('|')}`;
         const found = byOthers.get(key);
         const joined =
-          found === undefined ? box : { ...found, [field]: union(found[field], box[field]) };
+          found === undefined
+            ? box
+            : { ...found, [field]: mergeIntervals([...found[field], ...box[field]]) };
         byOthers.set(key, joined);
       }
       merged = [...byOthers.values()];
