@@ -81,15 +81,12 @@ hostile: build ## the catalogue of hostile traffic: row, reference, expected, se
 captures: build ## every capture of ../shared/data/pcaps through live wires with tcpreplay, every frame accounted for (root; 3 minutes)
 	@NSGD_CAPTURES=all npx vitest run test/hostile/captures.test.ts
 
-.PHONY: bench-scrape
 bench-scrape: build ## how long /metrics takes while packets take all there is (root; BENCH="--seconds 20")
 	@node dist/bench/scrape/main.js $(BENCH)
 
-.PHONY: dashboards
 dashboards: build ## the JSON of the Grafana dashboards from their sources in grafana/
 	@node dist/grafana/main.js
 
-.PHONY: dashboard-pictures
 dashboard-pictures: build ## their pictures in docs/images/, from a live nsgd (root; needs Debian's chromium and pngquant)
 	@node dist/bench/pictures/main.js
 
