@@ -3,15 +3,19 @@
  * the text, reading it ends soon and throws nothing, every problem has a place in the text, what is accepted can be compiled,
  * and a key that nobody knows is never accepted.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { compileImage, PolicyRegistry } from '../../src/engine/policy-image-compile.ts';
 import { PolicyImage } from '../../src/engine/policy-image.ts';
 import { checkFile } from '../../src/policy/check-file.ts';
-import { loadText, memoryFiles } from '../helpers/load-text.ts';
+import {
+  importFiles,
+  type ImportOptions,
+  type ImportResult,
+} from '../../src/policy/import/import-files.ts';
+import type { Problem } from '../../src/policy/problem.ts';
+import { loadText, memoryFiles, problemsOf } from '../helpers/load-text.ts';
 import { configurationText, WEB } from '../helpers/pipeline-rig.ts';
-import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
+import { type ConfigurationSeed, configurationSeeds } from './configuration-seeds.ts';
 import {
   FuzzFailure,
   type FuzzReport,
@@ -21,75 +25,18 @@ import {
 } from './target.ts';
 
 const SLOW_MS = 1000;
+const TRIES = 3;
 const PROGRESS = 100;
 const UNKNOWN_KEY = 'nobodyKnowsThis';
 
-const RULE = {
-  name: 'AllowHttp',
-  properties: {
-    priority: 100,
-    direction: 'Inbound',
-    access: 'Allow',
-    protocol: 'Tcp',
-    sourceAddressPrefixes: ['203.0.113.0/24', '2001:db8::/32'],
-    sourcePortRange: '*',
-    destinationAddressPrefix: 'VirtualNetwork',
-    destinationPortRanges: ['80', '443', '8000-8100'],
-  },
+const IMPORT: ImportOptions = {
+  parameters: [],
+  virtualNetwork: undefined,
+  addresses: new Map(),
+  serviceTags: undefined,
+  format: 'yaml',
+  folder: '.',
 };
-const EXPORT = JSON.stringify(
-  { name: 'nsg1', location: 'westeurope', properties: { securityRules: [RULE] } },
-  null,
-  1,
-);
-const TEMPLATE = JSON.stringify(
-  {
-    $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#',
-    parameters: { port: { type: 'string', defaultValue: '80' } },
-    variables: { name: "[concat('nsg', '1')]" },
-    resources: [
-      {
-        type: 'Microsoft.Network/networkSecurityGroups',
-        name: "[variables('name')]",
-        properties: {
-          securityRules: [
-            {
-              ...RULE,
-              properties: { ...RULE.properties, destinationPortRanges: ["[parameters('port')]"] },
-            },
-          ],
-        },
-      },
-    ],
-  },
-  null,
-  1,
-);
-const FILES = [
-  'config/nsgd.yaml',
-  'config/examples/four-vms.yaml',
-  'config/examples/application-security-groups.yaml',
-  'test/golden/web-server.yaml',
-];
-
-interface Seed {
-  readonly file: string;
-  readonly text: string;
-}
-
-function seedTexts(): Seed[] {
-  const written = FILES.map((file) => join(projectRoot, file))
-    .filter((path) => existsSync(path))
-    .map((path) => ({ file: 'nsgd.yaml', text: readFileSync(path, 'utf8') }));
-  const configuration = JSON.stringify(JSON.parse(configurationText(WEB)), null, 1);
-  return [
-    ...written,
-    { file: 'nsgd.json', text: configuration },
-    { file: 'nsgd.yaml', text: configuration },
-    { file: 'nsg.json', text: EXPORT },
-    { file: 'template.json', text: TEMPLATE },
-  ];
-}
 
 /** What stands where a value, a key or a mark was. */
 const TOKENS = [
@@ -230,23 +177,48 @@ function withUnknownKey(random: Random): string {
 
 interface Totals {
   accepted: number;
+  imported: number;
   problems: number;
   longestMilliseconds: number;
 }
 
 /** @param slowMs what one look at it may take, in milliseconds */
-function check({ file, text }: Seed, totals: Totals, slowMs: number): void {
-  const start = performance.now();
-  const found = checkFile(file, memoryFiles({ [file]: text }));
-  totals.longestMilliseconds = Math.max(totals.longestMilliseconds, performance.now() - start);
-  if (totals.longestMilliseconds > slowMs) throw new Error(`took ${totals.longestMilliseconds} ms`);
+function check({ file, text }: ConfigurationSeed, totals: Totals, slowMs: number): void {
+  const files = memoryFiles({ [file]: text });
+  // What took too long is done again: it may have been the machine.
+  const timed = <T>(look: () => T): T => {
+    for (let attempt = 1; ; attempt++) {
+      const start = performance.now();
+      const result = look();
+      const milliseconds = performance.now() - start;
+      if (milliseconds > slowMs && attempt < TRIES) continue;
+      totals.longestMilliseconds = Math.max(totals.longestMilliseconds, milliseconds);
+      if (milliseconds > slowMs) throw new Error(`took ${milliseconds} ms, ${TRIES} times`);
+      return result;
+    }
+  };
+  const found = timed(() => checkFile(file, files));
+  checkPlaces(found, text);
+  totals.problems += found.length;
+  if (file.startsWith('nsgd')) checkConfiguration(text, totals);
+  else
+    checkImport(
+      timed(() => importFiles([file], IMPORT, files)),
+      text,
+      totals,
+    );
+}
+
+function checkPlaces(problems: readonly Problem[], text: string): void {
   const lines = text.split('\n').length;
-  for (const { line, column, message } of found) {
+  for (const { line, column, message } of problems) {
     if (line >= 1 && line <= lines && column >= 1) continue;
     throw new Error(`${line}:${column} is no place: ${message}`);
   }
-  totals.problems += found.length;
-  if (!file.startsWith('nsgd')) return;
+}
+
+/** What is accepted can be compiled. */
+function checkConfiguration(text: string, totals: Totals): void {
   const loaded = loadText(text);
   if (!loaded.ok) return;
   totals.accepted++;
@@ -255,21 +227,30 @@ function check({ file, text }: Seed, totals: Totals, slowMs: number): void {
   if (text.includes(`"${UNKNOWN_KEY}"`)) throw new Error('an unknown key was accepted');
 }
 
-function changedSeed(seedsOfText: readonly Seed[], random: Random): Seed {
+/** What is imported can be loaded. */
+function checkImport({ text: made, problems }: ImportResult, text: string, totals: Totals): void {
+  checkPlaces(problems, text);
+  totals.problems += problems.length;
+  if (made === undefined) return;
+  totals.imported++;
+  if (!loadText(made).ok) throw new Error(`what was imported: ${problemsOf(made).join('; ')}`);
+}
+
+function changedSeed(seedsOfText: readonly ConfigurationSeed[], random: Random): ConfigurationSeed {
   const { file, text } = random.pick(seedsOfText);
   return random.below(20) === 0
     ? { file: 'nsgd.json', text: withUnknownKey(random) }
     : { file, text: mutatedText(text, random) };
 }
 
-function bytesOf({ file, text }: Seed): Uint8Array {
+function bytesOf({ file, text }: ConfigurationSeed): Uint8Array {
   return new TextEncoder().encode(`${file}\n${text}`);
 }
 
 function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
   const random = new Random(seed);
-  const seedsOfText = seedTexts();
-  const totals: Totals = { accepted: 0, problems: 0, longestMilliseconds: 0 };
+  const seedsOfText = configurationSeeds();
+  const totals: Totals = { accepted: 0, imported: 0, problems: 0, longestMilliseconds: 0 };
   for (let number = 0; number < cases; number++) {
     const input = changedSeed(seedsOfText, random);
     try {
@@ -288,14 +269,14 @@ function takeText(input: Uint8Array, slowMs: number): void {
   const whole = new TextDecoder().decode(input);
   const end = whole.indexOf('\n');
   const seed = { file: whole.slice(0, end), text: whole.slice(end + 1) };
-  check(seed, { accepted: 0, problems: 0, longestMilliseconds: 0 }, slowMs);
+  check(seed, { accepted: 0, imported: 0, problems: 0, longestMilliseconds: 0 }, slowMs);
 }
 
 export const configurationInputs: GuidedInputs = {
   code: ['src/policy'],
-  seeds: () => seedTexts().map(bytesOf),
+  seeds: () => configurationSeeds().map(bytesOf),
   changes: (random) => {
-    const seedsOfText = seedTexts();
+    const seedsOfText = configurationSeeds();
     return () => bytesOf(changedSeed(seedsOfText, random));
   },
   words: TOKENS,

@@ -15,6 +15,8 @@ import type { FuzzTarget, GuidedInputs } from './target.ts';
 
 /** Of the inputs of a run, those that come from the fuzzer that knows what the bytes mean. */
 const CHANGED_SHARE = 0.05;
+/** Of all inputs that are kept of a target. */
+const CORPUS_BYTES = 32_768;
 const CORPUS = join(projectRoot, 'test/fuzz/corpus');
 
 /** Inputs that earlier runs found and that were kept, a line of hexadecimal digits each. */
@@ -30,14 +32,19 @@ function writeCorpus(name: string, inputs: readonly Uint8Array[]): void {
   writeFileSync(join(CORPUS, `${name}.hex`), lines.join(''));
 }
 
-/** The few that take code which neither the seeds nor a shorter one of them takes. */
+/** The few that take code which neither the seeds nor a shorter one of them takes, as far as there is room. */
 function worthKeeping(inputs: GuidedInputs, found: readonly Uint8Array[]): Uint8Array[] {
   const reached = new CodeReached((url) =>
     inputs.code.some((code) => url.includes(`/dist/${code}`)),
   );
   for (const seed of inputs.seeds()) reached.take(() => inputs.take(seed));
   const shortestFirst = found.toSorted((a, b) => a.length - b.length);
-  const worth = shortestFirst.filter((input) => reached.take(() => inputs.take(input)) > 0);
+  let room = CORPUS_BYTES;
+  const worth = shortestFirst.filter((input) => {
+    if (input.length > room || reached.take(() => inputs.take(input)) === 0) return false;
+    room -= input.length;
+    return true;
+  });
   reached.close();
   return worth;
 }
@@ -65,8 +72,8 @@ function guided(name: string, inputs: GuidedInputs, cases: number): FuzzTarget {
 }
 
 export const guidedTargets: readonly FuzzTarget[] = [
-  guided('frames', guidedInputs.frames, 500_000),
-  guided('captures', guidedInputs.captures, 1_000_000),
-  guided('configurations', guidedInputs.configurations, 100_000),
-  guided('segments', guidedInputs.segments, 200_000),
+  guided('frames', guidedInputs.frames, 200_000),
+  guided('captures', guidedInputs.captures, 500_000),
+  guided('configurations', guidedInputs.configurations, 50_000),
+  guided('segments', guidedInputs.segments, 100_000),
 ];
