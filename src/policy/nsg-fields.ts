@@ -38,6 +38,29 @@ export interface FieldNames {
   readonly ignored: readonly string[] | 'others';
 }
 
+/** Read-only in Azure, on groups and rules alike. */
+export const READ_ONLY_FIELDS: readonly string[] = [
+  'etag',
+  'provisioningState',
+  'resourceGroup',
+  'resourceGuid',
+  'systemData',
+  'additionalProperties',
+];
+
+/** Of any resource of a template. `condition` and `copy` are looked at before the resource is read. */
+export const TEMPLATE_FIELDS: readonly string[] = [
+  'apiVersion',
+  'location',
+  'dependsOn',
+  'condition',
+  'copy',
+  'comments',
+  'metadata',
+  'scope',
+  'tags',
+];
+
 interface RawField {
   readonly key: string;
   readonly keyAt: Position;

@@ -12,7 +12,15 @@ import { formatPrefix } from './address.ts';
 import { DEFAULT_RULES } from './default-rules.ts';
 import type { DocumentNode, MapNode } from './document-node.ts';
 import { isResourceName, nameKey, resourceNameMessage } from './names.ts';
-import { type FieldNames, Fields, type ReadContext, reportType, textOf } from './nsg-fields.ts';
+import {
+  type FieldNames,
+  Fields,
+  READ_ONLY_FIELDS,
+  type ReadContext,
+  reportType,
+  TEMPLATE_FIELDS,
+  textOf,
+} from './nsg-fields.ts';
 import { PRIORITY_MAX, readSecurityRule, type RuleDraft, type RuleOrigin } from './nsg-rule.ts';
 import { checkRuleList } from './nsg-rule-list.ts';
 import { type Position, quote } from './problem.ts';
@@ -32,26 +40,12 @@ const GROUP_FIELDS: FieldNames = {
   owner: 'network security group',
   known: ['name', 'id', 'type', 'securityRules', 'defaultSecurityRules', 'flushConnection'],
   ignored: [
-    // Read-only in Azure.
-    'etag',
-    'resourceGuid',
-    'provisioningState',
+    ...READ_ONLY_FIELDS,
     'networkInterfaces',
     'subnets',
     'flowLogs',
-    'resourceGroup',
-    'systemData',
-    'additionalProperties',
-    // Of any resource. Conditions, copies and child resources are looked at before the group is read.
-    'location',
-    'tags',
-    'apiVersion',
-    'dependsOn',
-    'condition',
-    'copy',
-    'comments',
-    'metadata',
-    'scope',
+    ...TEMPLATE_FIELDS,
+    // Child resources are looked at before the group is read.
     'resources',
     'extendedLocation',
     'identity',

@@ -13,8 +13,10 @@ import {
   type Field,
   type FieldNames,
   Fields,
+  READ_ONLY_FIELDS,
   type ReadContext,
   reportType,
+  TEMPLATE_FIELDS,
   textOf,
 } from './nsg-fields.ts';
 import { readAddresses, readPorts, readProtocol, type RuleContext } from './nsg-rule-match.ts';
@@ -66,34 +68,12 @@ const RULE_FIELDS = {
     'destinationPortRange',
     'destinationPortRanges',
   ],
-  ignored: [
-    'id',
-    'etag',
-    'type',
-    'provisioningState',
-    'resourceGroup',
-    'resourceGuid',
-    'systemData',
-    'additionalProperties',
-  ],
+  ignored: ['id', 'type', ...READ_ONLY_FIELDS],
 } satisfies FieldNames;
-
-/** `condition` and `copy` are looked at before a resource's rule is read. */
-const RESOURCE_KEYS = [
-  'apiVersion',
-  'location',
-  'dependsOn',
-  'condition',
-  'copy',
-  'comments',
-  'metadata',
-  'scope',
-  'tags',
-];
 
 const CHILD_RULE_FIELDS: FieldNames = {
   ...RULE_FIELDS,
-  ignored: [...RULE_FIELDS.ignored, ...RESOURCE_KEYS],
+  ignored: [...RULE_FIELDS.ignored, ...TEMPLATE_FIELDS],
 };
 
 const DIRECTIONS: ReadonlyMap<string, Direction> = new Map([
