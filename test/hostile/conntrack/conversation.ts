@@ -269,3 +269,40 @@ export function message(
     payload: new Uint8Array(16),
   };
 }
+
+/** What is not usual about a datagram or message of a conversation. */
+export interface Oddity {
+  /** It is of another flow: so much is added to the remote port, or to the identifier. */
+  readonly other?: number;
+  readonly checksum?: number;
+  /** The packet that is sent in its place. */
+  readonly as?: (usual: ConversationPacket) => ConversationPacket;
+}
+
+type Step = readonly [direction: 'in' | 'out', label: string, odd?: Oddity];
+
+/** Datagrams between the two ports, one after another. */
+export function datagrams(...steps: readonly Step[]): DatagramKind {
+  return (hosts, local, remote) =>
+    steps.map(([direction, label, { other = 0, checksum, as } = {}]) => {
+      const frame = datagram(hosts, direction, local, remote + other, checksum);
+      const usual = packet(direction, frame, label);
+      return as === undefined ? usual : as(usual);
+    });
+}
+
+/** The same conversation with the port that is open. */
+export function withOpenPort(kind: DatagramKind): DatagramKind {
+  return (hosts, _local, remote) => kind(hosts, OPEN_UDP, remote);
+}
+
+/** ICMP messages, one after another. */
+export function messages(
+  ...steps: readonly (readonly [type: number, ...step: Step])[]
+): DatagramKind {
+  return (hosts, id) =>
+    steps.map(([type, direction, label, { other = 0, checksum, as } = {}]) => {
+      const usual = packet(direction, message(hosts, direction, type, id + other, checksum), label);
+      return as === undefined ? usual : as(usual);
+    });
+}

@@ -8,16 +8,19 @@ import {
   type Conversation,
   datagram,
   type DatagramKind,
+  datagrams,
   errorAbout,
   type Hosts,
   IPV4,
   IPV6,
   message,
+  messages,
   OPEN_TCP,
   OPEN_UDP,
   packet,
   type Opener,
   TcpScript,
+  withOpenPort,
 } from './conversation.ts';
 import { extensionKinds, fragmentKinds } from './fragment-conversations.ts';
 import { tcpKinds } from './tcp-conversations.ts';
@@ -31,35 +34,33 @@ const ONLY_IPV4: ReadonlySet<string> = new Set(['advice about it', 'timestamps']
 const FIRST_PORT = 20_000;
 
 const udpKinds: Readonly<Record<string, DatagramKind>> = {
-  'asked from inside and answered': (hosts, local, remote) => [
-    packet('out', datagram(hosts, 'out', local, remote), 'UDP request'),
-    packet('in', datagram(hosts, 'in', local, remote), 'UDP reply'),
-    packet('out', datagram(hosts, 'out', local, remote), 'UDP'),
-  ],
-  'asked from outside and answered': (hosts, _local, remote) => [
-    packet('in', datagram(hosts, 'in', OPEN_UDP, remote), 'UDP request'),
-    packet('out', datagram(hosts, 'out', OPEN_UDP, remote), 'UDP reply'),
-    packet('in', datagram(hosts, 'in', OPEN_UDP, remote), 'UDP'),
-  ],
-  'to a closed port': (hosts, local, remote) => [
-    packet('in', datagram(hosts, 'in', local, remote), 'UDP to a closed port'),
-    packet('in', datagram(hosts, 'in', local, remote), 'UDP to a closed port'),
-  ],
-  'reply from another port': (hosts, local, remote) => [
-    packet('out', datagram(hosts, 'out', local, remote), 'UDP request'),
-    packet('in', datagram(hosts, 'in', local, remote + 1), 'UDP from another port'),
-    packet('in', datagram(hosts, 'in', local, remote), 'UDP reply'),
-  ],
-  'never answered': (hosts, local, remote) =>
-    [1, 2, 3].map(() => packet('out', datagram(hosts, 'out', local, remote), 'UDP request')),
-  'without a checksum': (hosts, local, remote) => [
-    packet('out', datagram(hosts, 'out', local, remote, 0), 'UDP without a checksum'),
-    packet('in', datagram(hosts, 'in', local, remote, 0), 'UDP without a checksum'),
-  ],
-  'with a wrong checksum': (hosts, local, remote) => [
-    packet('out', datagram(hosts, 'out', local, remote, 0x0bad), 'UDP, wrong checksum'),
-    packet('in', datagram(hosts, 'in', local, remote), 'UDP reply to a wrong checksum'),
-  ],
+  'asked from inside and answered': datagrams(
+    ['out', 'UDP request'],
+    ['in', 'UDP reply'],
+    ['out', 'UDP'],
+  ),
+  'asked from outside and answered': withOpenPort(
+    datagrams(['in', 'UDP request'], ['out', 'UDP reply'], ['in', 'UDP']),
+  ),
+  'to a closed port': datagrams(['in', 'UDP to a closed port'], ['in', 'UDP to a closed port']),
+  'reply from another port': datagrams(
+    ['out', 'UDP request'],
+    ['in', 'UDP from another port', { other: 1 }],
+    ['in', 'UDP reply'],
+  ),
+  'never answered': datagrams(
+    ['out', 'UDP request'],
+    ['out', 'UDP request'],
+    ['out', 'UDP request'],
+  ),
+  'without a checksum': datagrams(
+    ['out', 'UDP without a checksum', { checksum: 0 }],
+    ['in', 'UDP without a checksum', { checksum: 0 }],
+  ),
+  'with a wrong checksum': datagrams(
+    ['out', 'UDP, wrong checksum', { checksum: 0x0bad }],
+    ['in', 'UDP reply to a wrong checksum'],
+  ),
   'ICMP errors about it': (hosts, local, remote) => {
     const request = datagram(hosts, 'out', local, remote);
     return [
@@ -96,26 +97,23 @@ const udpKinds: Readonly<Record<string, DatagramKind>> = {
 };
 
 const icmpKinds: Readonly<Record<string, DatagramKind>> = {
-  'ping from inside': (hosts, id) => [
-    packet('out', message(hosts, 'out', 8, id), 'echo request'),
-    packet('in', message(hosts, 'in', 0, id), 'echo reply'),
-    packet('out', message(hosts, 'out', 8, id), 'echo request'),
-    packet('in', message(hosts, 'in', 0, id), 'echo reply'),
-  ],
-  'ping from outside': (hosts, id) => [
-    packet('in', message(hosts, 'in', 8, id), 'echo request'),
-    packet('out', message(hosts, 'out', 0, id), 'echo reply'),
-  ],
-  'replies nobody asked for': (hosts, id) => [
-    packet('in', message(hosts, 'in', 0, id), 'echo reply without a request'),
-    packet('out', message(hosts, 'out', 0, id), 'echo reply without a request'),
-    packet('out', message(hosts, 'out', 8, id), 'echo request'),
-    packet('in', message(hosts, 'in', 0, id + 1), 'echo reply without a request'),
-  ],
-  'wrong checksums': (hosts, id) => [
-    packet('out', message(hosts, 'out', 8, id, 0x0bad), 'echo request, wrong checksum'),
-    packet('in', message(hosts, 'in', 0, id), 'echo reply to a wrong checksum'),
-  ],
+  'ping from inside': messages(
+    [8, 'out', 'echo request'],
+    [0, 'in', 'echo reply'],
+    [8, 'out', 'echo request'],
+    [0, 'in', 'echo reply'],
+  ),
+  'ping from outside': messages([8, 'in', 'echo request'], [0, 'out', 'echo reply']),
+  'replies nobody asked for': messages(
+    [0, 'in', 'echo reply without a request'],
+    [0, 'out', 'echo reply without a request'],
+    [8, 'out', 'echo request'],
+    [0, 'in', 'echo reply without a request', { other: 1 }],
+  ),
+  'wrong checksums': messages(
+    [8, 'out', 'echo request, wrong checksum', { checksum: 0x0bad }],
+    [0, 'in', 'echo reply to a wrong checksum'],
+  ),
   'an error about a ping': (hosts, id) => [
     packet('in', errorAbout(message(hosts, 'out', 8, id)), 'ICMP error, dead echo'),
     packet('out', message(hosts, 'out', 8, id), 'echo request'),
@@ -126,11 +124,11 @@ const icmpKinds: Readonly<Record<string, DatagramKind>> = {
       'ICMP error about an error',
     ),
   ],
-  timestamps: (hosts, id) => [
-    packet('in', message(hosts, 'in', 13, id), 'timestamp request'),
-    packet('out', message(hosts, 'out', 14, id), 'timestamp reply'),
-    packet('in', message(hosts, 'in', 14, id + 1), 'timestamp reply without a request'),
-  ],
+  timestamps: messages(
+    [13, 'in', 'timestamp request'],
+    [14, 'out', 'timestamp reply'],
+    [14, 'in', 'timestamp reply without a request', { other: 1 }],
+  ),
 };
 
 /** One conversation's ports are no other's, nor its neighbour's. */

@@ -12,10 +12,13 @@ import {
   type ConversationPacket,
   datagram,
   type DatagramKind,
+  datagrams,
   errorAbout,
-  message,
+  messages,
+  type Oddity,
   OPEN_UDP,
   packet,
+  withOpenPort,
 } from './conversation.ts';
 
 type Cut = NonNullable<ConversationPacket['cut']>;
@@ -41,46 +44,40 @@ const overlapping: Cut = (frame, id) => {
   return [first, over, second, third].flatMap((fragment) => fragment ?? []);
 };
 
-function large(frame: FrameSpec): FrameSpec {
-  return { ...frame, payload: new Uint8Array(PAYLOAD_BYTES).fill(0x42) };
-}
-
-function cut(
-  direction: 'in' | 'out',
-  frame: FrameSpec,
-  label: string,
-  by: Cut = inOrder,
-): ConversationPacket {
-  return { ...packet(direction, large(frame), label), cut: by };
+/** In place of a packet a large one, cut so. */
+function cut(by: Cut = inOrder): Oddity {
+  return {
+    as: ({ frame, ...others }) => ({
+      ...others,
+      frame: { ...frame, payload: new Uint8Array(PAYLOAD_BYTES).fill(0x42) },
+      cut: by,
+    }),
+  };
 }
 
 /** A datagram from inside, cut so, and its answer in one piece. */
 function cutRequest(label: string, by: Cut): DatagramKind {
-  return (hosts, local, remote) => [
-    cut('out', datagram(hosts, 'out', local, remote), label, by),
-    packet('in', datagram(hosts, 'in', local, remote), `reply to ${label}`),
-  ];
+  return datagrams(['out', label, cut(by)], ['in', `reply to ${label}`]);
 }
 
 export const fragmentKinds: Readonly<Record<string, DatagramKind>> = {
-  'in order, both ways': (hosts, local, remote) => [
-    cut('out', datagram(hosts, 'out', local, remote), 'fragments in order'),
-    cut('in', datagram(hosts, 'in', local, remote), 'fragments in order'),
-    cut('out', datagram(hosts, 'out', local, remote), 'fragments in order'),
-  ],
-  'from outside to an open port': (hosts, _local, remote) => [
-    cut('in', datagram(hosts, 'in', OPEN_UDP, remote), 'fragments in order'),
-    cut('out', datagram(hosts, 'out', OPEN_UDP, remote), 'fragments in order'),
-  ],
-  'from outside to a closed port': (hosts, local, remote) => [
-    cut('in', datagram(hosts, 'in', local, remote), 'fragments to a closed port'),
-    cut('in', datagram(hosts, 'in', local, remote), 'fragments to a closed port', picked(1, 0, 2)),
-  ],
-  'a large ping': (hosts, id) => [
-    cut('out', message(hosts, 'out', 8, id), 'fragments of a ping'),
-    cut('in', message(hosts, 'in', 0, id), 'fragments of a ping'),
-    cut('in', message(hosts, 'in', 0, id + 1), 'fragments of a reply without a request'),
-  ],
+  'in order, both ways': datagrams(
+    ['out', 'fragments in order', cut()],
+    ['in', 'fragments in order', cut()],
+    ['out', 'fragments in order', cut()],
+  ),
+  'from outside to an open port': withOpenPort(
+    datagrams(['in', 'fragments in order', cut()], ['out', 'fragments in order', cut()]),
+  ),
+  'from outside to a closed port': datagrams(
+    ['in', 'fragments to a closed port', cut()],
+    ['in', 'fragments to a closed port', cut(picked(1, 0, 2))],
+  ),
+  'a large ping': messages(
+    [8, 'out', 'fragments of a ping', cut()],
+    [0, 'in', 'fragments of a ping', cut()],
+    [0, 'in', 'fragments of a reply without a request', { ...cut(), other: 1 }],
+  ),
   'later ones in another order': cutRequest('later fragments in another order', picked(0, 2, 1)),
   'the first one last': cutRequest('fragments, the first last', picked(1, 2, 0)),
   'one twice': cutRequest('fragments, one twice', picked(0, 1, 1, 2)),
