@@ -11,8 +11,9 @@ import { encodeCapture } from '../../src/capture/pcap-writer.ts';
 import { buildFrame } from '../helpers/frames.ts';
 import type { LabProcess } from '../helpers/lab.ts';
 import { MarkedWire } from '../helpers/marked-wire.ts';
+import { VM } from '../helpers/one-vm.ts';
 import { PacketSocket } from '../helpers/packet-socket.ts';
-import { type FaultRig, VM } from './rig.ts';
+import type { FaultRig } from './rig.ts';
 
 /** Device of the router and of the switch at the wire. */
 const NEIGHBOUR = 'wire0';

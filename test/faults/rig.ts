@@ -6,14 +6,13 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callControl } from '../../daemon/control/client.ts';
 import type { DaemonStatus } from '../../daemon/status.ts';
-import { type StartOptions, TestDaemon } from '../helpers/daemon.ts';
-import { rule } from '../helpers/four-vms.ts';
+import { type ConfigurationText, type StartOptions, TestDaemon } from '../helpers/daemon.ts';
 import { Lab } from '../helpers/lab.ts';
-import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../helpers/network.ts';
+import { hostOf, type Network } from '../helpers/network.ts';
+import { allowIn, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import type { Peer } from '../helpers/peer-client.ts';
 import { waitFor } from '../helpers/wait.ts';
 
-export const VM = '10.0.1.4';
 const ECHO = 7;
 const DENIED = 53;
 
@@ -48,9 +47,7 @@ export class FaultRig {
   static async build({ before, ...rest }: RigOptions = {}): Promise<FaultRig> {
     const lab = new Lab();
     const options = before === undefined ? rest : { ...rest, wrapper: before(lab) };
-    const network = buildNetwork(lab, {
-      machines: [{ name: 'vm1', addresses: [VM], gateways: ['10.0.1.1'] }],
-    });
+    const network = oneVmNetwork(lab);
     mkdirSync(join(lab.directory, 'state'), { recursive: true, mode: 0o700 });
     const configuration = configurationIn(lab, 0, options.settings);
     const daemon = await TestDaemon.start(lab, network.filter, configuration, options);
@@ -69,7 +66,7 @@ export class FaultRig {
   }
 
   /** The configuration, with another rule in it for every number: what reloads go to and fro between. */
-  configuration(variant = 0): (settings: Readonly<Record<string, unknown>>) => string {
+  configuration(variant = 0): ConfigurationText {
     return configurationIn(this.lab, variant, this.#options.settings);
   }
 
@@ -182,34 +179,21 @@ function configurationIn(
   lab: Lab,
   variant = 0,
   own: Readonly<Record<string, unknown>> = {},
-): (settings: Readonly<Record<string, unknown>>) => string {
-  const allow = { direction: 'Inbound', access: 'Allow', protocol: 'Tcp' } as const;
-  return (settings) =>
-    JSON.stringify({
-      virtualNetwork: { addressSpace: ['10.0.0.0/16'] },
-      networkSecurityGroups: [
-        {
-          name: 'nsg',
-          securityRules: [
-            rule({ ...allow, name: 'AllowEcho', destinationPortRange: String(ECHO) }),
-            rule({
-              ...allow,
-              name: `Allow${8000 + variant}`,
-              priority: 200,
-              destinationPortRange: String(8000 + variant),
-            }),
-          ],
-        },
-      ],
-      networkInterfaces: [
-        { name: 'vm1', addresses: [VM], networkSecurityGroup: 'nsg', wire: 'wire0' },
-      ],
-      wires: [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE }],
-      flowTable: { maxFlows: 65_536 },
-      stateDirectory: join(lab.directory, 'state'),
-      ...own,
-      ...settings,
-    });
+): ConfigurationText {
+  const port = String(8000 + variant);
+  return oneVm(
+    [
+      allowIn('AllowEcho', 'Tcp', { destinationPortRange: String(ECHO) }),
+      allowIn(`Allow${port}`, 'Tcp', { priority: 200, destinationPortRange: port }),
+    ],
+    {
+      settings: {
+        flowTable: { maxFlows: 65_536 },
+        stateDirectory: join(lab.directory, 'state'),
+        ...own,
+      },
+    },
+  );
 }
 
 /** True while a process runs; one that waits for its parent to look at it does not. */
