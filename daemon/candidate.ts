@@ -16,7 +16,7 @@ import type { Address, FlowTuple } from '../src/policy/explain.ts';
 import type { Configuration } from '../src/policy/configuration.ts';
 import type { FileSource } from '../src/policy/load.ts';
 import { loadCandidate, problemOfCandidate } from '../src/policy/load-candidate.ts';
-import { formatProblem, type Problem } from '../src/policy/problem.ts';
+import { fileError, formatProblem, type Problem } from '../src/policy/problem.ts';
 import { flowEvent, localWords, remoteWords } from './events/event.ts';
 import type { EventListener, ToldEvent } from './events/hub.ts';
 import type { FlowRule } from './status.ts';
@@ -112,9 +112,7 @@ export class Candidate implements EventListener {
     try {
       return new Candidate(path, result.policy, result.warnings);
     } catch (error) {
-      const { message } = error as Error;
-      const place = { file: path, line: 1, column: 1 };
-      const problem = { ...place, code: 'PolicyNotEnforced', message, severity: 'error' } as const;
+      const problem = fileError(path, 'PolicyNotEnforced', (error as Error).message);
       return new Candidate(path, undefined, [problemOfCandidate(problem)]);
     }
   }

@@ -6,7 +6,7 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Configuration } from '../src/policy/configuration.ts';
 import type { LoadedConfiguration } from '../src/policy/load.ts';
-import type { Problem } from '../src/policy/problem.ts';
+import { fileError } from '../src/policy/problem.ts';
 import { Candidate } from './candidate.ts';
 import { carryingFlows } from './carrying-flows.ts';
 import { ControlServer, type ControlHandler, type ReloadResult } from './control/server.ts';
@@ -138,7 +138,8 @@ export class Daemon implements ControlHandler, MetricsSource {
     try {
       await this.#policy.enforce(loaded);
     } catch (error) {
-      const problem = notEnforced(loaded.configuration.file, error as Error);
+      const { file } = loaded.configuration;
+      const problem = fileError(file, 'PolicyNotEnforced', (error as Error).message);
       return this.reloads.refused(this.#policy.generation, [...problems, problem]);
     }
     this.#files.accept();
@@ -266,8 +267,4 @@ export class Daemon implements ControlHandler, MetricsSource {
     this.#log.level = level;
     for (const wire of this.wires) wire.log.level = level;
   }
-}
-
-function notEnforced(file: string, { message }: Error): Problem {
-  return { file, line: 1, column: 1, code: 'PolicyNotEnforced', message, severity: 'error' };
 }

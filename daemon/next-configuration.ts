@@ -4,7 +4,7 @@
  */
 import type { Configuration } from '../src/policy/configuration.ts';
 import { type LoadedConfiguration, loadConfiguration } from '../src/policy/load.ts';
-import { hasErrors, type Problem } from '../src/policy/problem.ts';
+import { fileError, hasErrors, type Problem } from '../src/policy/problem.ts';
 import { Candidate } from './candidate.ts';
 import type { ReadFiles } from './read-files.ts';
 
@@ -51,15 +51,7 @@ const FIXED_SETTINGS: readonly (readonly [
 function restartProblems(running: Configuration, next: Configuration): Problem[] {
   return FIXED_SETTINGS.flatMap(([name, read]) => {
     if (JSON.stringify(read(running)) === JSON.stringify(read(next))) return [];
-    return [
-      {
-        file: next.file,
-        line: 1,
-        column: 1,
-        code: 'RestartRequired',
-        message: `${name} cannot change while the daemon runs; restart it, or put the old value back`,
-        severity: 'error' as const,
-      },
-    ];
+    const message = `${name} cannot change while the daemon runs; restart it, or put the old value back`;
+    return [fileError(next.file, 'RestartRequired', message)];
   });
 }

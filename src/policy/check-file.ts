@@ -11,7 +11,7 @@ import { loadCandidate, problemOfCandidate } from './load-candidate.ts';
 import { readNsgFile } from './nsg-file.ts';
 import { DEFAULT_LINT, type LintOptions, lintPolicy } from './lint.ts';
 import { nameKey } from './names.ts';
-import { type Problem, sortProblems } from './problem.ts';
+import { fileError, type Problem, sortProblems } from './problem.ts';
 import { parseServiceTagFile } from './service-tags-file.ts';
 
 type FileKind = 'configuration' | 'network security groups' | 'service tags';
@@ -56,9 +56,7 @@ export function checkFile(
     text = files.readText(path);
   } catch (error) {
     const message = `cannot read the file: ${(error as Error).message}`;
-    return [
-      { file: path, line: 1, column: 1, code: 'FileNotReadable', message, severity: 'error' },
-    ];
+    return [fileError(path, 'FileNotReadable', message)];
   }
   if (/\.(?:bicep|tf|tf\.txt)$/i.test(path)) return readNsgFile(text, path).problems;
   // A tag file is larger than a configuration may be, so it is recognised before it is read as one.

@@ -36,6 +36,11 @@ export interface Problem extends Position {
 
 const QUOTED_LENGTH_MAX = 120;
 
+/** An error of a whole file, which stands nowhere in it. */
+export function fileError(file: string, code: ProblemCode, message: string): Problem {
+  return { file, line: 1, column: 1, code, message, severity: 'error' };
+}
+
 /** `file:line:column: code: message`, on one line whatever the texts hold. A warning says so before its message. */
 export function formatProblem(problem: Problem): string {
   const { line, column, code, severity } = problem;
