@@ -110,8 +110,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
       writeSync(descriptor, bytes, 0, bytes.length, offset);
       closeSync(descriptor);
       process.kill(processId, 'SIGKILL');
-      await waitFor('it to end', () => (isRunning(processId) ? undefined : true));
-      await rig.untilReady(READY_MS);
+      await rig.untilReplaced(processId, READY_MS);
       // The session may be gone: its flow was in there. A new one opens.
       await rig.openSession();
       await rig.survive(() => undefined, READY_MS);
@@ -121,7 +120,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
   test('a flow table cut short under a running data plane: it ends, and the next starts with a new one', async () => {
     const { processId } = rig.daemon.wire();
     process.kill(processId, 'SIGKILL');
-    await rig.untilReady(READY_MS);
+    await rig.untilReplaced(processId, READY_MS);
     const { size } = statSync(paths().flows);
     const noise = Buffer.alloc(64 * 1024);
     for (let at = 0; at < noise.length; at += 4) noise.writeInt32LE(random.uint32() | 0, at);
@@ -130,8 +129,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     closeSync(descriptor);
     const { processId: next } = rig.daemon.wire();
     process.kill(next, 'SIGKILL');
-    await waitFor('it to end', () => (isRunning(next) ? undefined : true));
-    await rig.untilReady(READY_MS);
+    await rig.untilReplaced(next, READY_MS);
     await rig.openSession();
     await rig.survive(() => undefined, READY_MS);
   });
