@@ -1,17 +1,21 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests without traffic or times that have to be met: two at a time do not disturb each other. */
-const OFFLINE = [
-  'test/{policy,engine,flowtable,property,golden,project,prometheus,fuzz}/**/*.test.ts',
-  'test/capture/*.test.ts',
-  'test/capture/wire/*.test.ts',
-  'test/daemon/{commands-*,completion,hostile-names,host-mode-steps,replay,sarif,tuple,verify-request}.test.ts',
-  'test/packaging/*.test.ts',
+/**
+ * What needs both processors for itself: it measures a rate, a delay or a share of a processor, or kills something and expects
+ * the rest to go on soon enough. These run one after another, when all others are done.
+ *
+ * The others run two at a time, so they may not depend on what runs beside them: live ones too make their own namespaces,
+ * folders and sockets, and wait for a condition, with a generous bound, not for a time.
+ */
+const ALONE = [
+  'test/capture/live/cap.test.ts',
+  'test/capture/live/af-xdp/live.test.ts',
+  'test/daemon/supervisor.test.ts',
+  'test/e2e/{af-xdp,conservation,overload}.test.ts',
+  'test/faults/*.test.ts',
 ];
 
-// The others run one after another, and after those: they own network namespaces and both cores, and neighbours would make
-// them flaky. `--expose-gc` and the large young generation are what the allocation tests need
-// (test/helpers/bytes-per-call.ts says why).
+// `--expose-gc` and the large young generation are what the allocation tests need (test/helpers/bytes-per-call.ts says why).
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -28,14 +32,19 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'offline', include: OFFLINE, maxWorkers: 2, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: ALONE,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
         test: {
-          name: 'live',
-          include: ['test/**/*.test.ts'],
-          exclude: OFFLINE,
+          name: 'alone',
+          include: ALONE,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
