@@ -23,6 +23,7 @@ import { nsgdProgram } from '../helpers/daemon.ts';
 import { DatagramSocket } from '../helpers/datagram-socket.ts';
 import { nsgd } from '../helpers/nsgd.ts';
 import { promtool, runPromtool } from '../helpers/prometheus.ts';
+import { readiness } from '../helpers/readiness.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -70,6 +71,8 @@ describe.skipIf(!isAllowed)(
 
     const socket = (): string => join(folder, 'run/control.sock');
     const status = (): number | null => nsgd(['status', '--socket', socket()]).status;
+    const untilAnswering = (): Promise<number> =>
+      waitFor('the socket', () => readiness(socket()), TIMEOUT_MS);
 
     function configuration(settings: object = {}): string {
       const path = join(folder, 'nsgd.json');
@@ -137,7 +140,7 @@ describe.skipIf(!isAllowed)(
 
     test('status tells of a file that changed after it was read, until a reload takes it', async () => {
       const { child } = run(configuration());
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       const attention = (): string[] =>
         [...nsgd(['status', '--socket', socket()]).stdout.matchAll(/^attention: +(.*)$/gm)].map(
           ([, text = '']) => text,
@@ -156,7 +159,7 @@ describe.skipIf(!isAllowed)(
 
     test('a reload sets the log level', async () => {
       const { child, stderr } = run(configuration({ logs: { level: 'error' } }));
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       expect(stderr()).toBe('');
       configuration({ logs: { level: 'info' } });
       expect(nsgd(['reload', '--socket', socket()]).status).toBe(0);
@@ -172,14 +175,14 @@ describe.skipIf(!isAllowed)(
       expect(refused.status).toBe(2);
       expect(refused.stderr).toContain('others may write to it (mode 0666); chmod go-w it');
       const insecure = run(join(folder, 'nsgd.json'), {}, ['--insecure-config']);
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       insecure.child.kill('SIGTERM');
       expect(await exitCode(insecure.child)).toBe(0);
     });
 
     test('nor does a reload read what others could have changed', async () => {
       const { child } = run(configuration());
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       chmodSync(join(folder, 'nsgd.json'), 0o666);
       const refused = nsgd(['reload', '--socket', socket()]);
       expect(refused.status).toBe(2);
@@ -190,7 +193,7 @@ describe.skipIf(!isAllowed)(
 
     test('SIGUSR1 opens no inspector in the control process', async () => {
       const { child, stderr } = run(configuration());
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       child.kill('SIGUSR1');
       await sleep(300);
       expect(status()).not.toBe(3);
@@ -252,7 +255,7 @@ describe.skipIf(!isAllowed)(
         ],
       });
       const { child, stderr } = run(configuration(group('One', 'Two')));
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       configuration(group('Two', 'Three'));
       const reloaded = nsgd(['reload', '--socket', socket()]);
       const changes = [
@@ -268,7 +271,7 @@ describe.skipIf(!isAllowed)(
 
     test('top: a page in a pipe; on a terminal until q is pressed, which gives the cursor back', async () => {
       run(configuration());
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       const args = ['top', '--socket', socket(), '--interval', '0.1'];
       const piped = nsgd([...args, '--count', '2']);
       expect(piped).toMatchObject({ status: 0, stderr: '' });
@@ -309,7 +312,7 @@ describe.skipIf(!isAllowed)(
           ],
         }),
       );
-      await waitFor('the socket', () => (status() === 3 ? undefined : true), TIMEOUT_MS);
+      await untilAnswering();
       const { stdout: page } = spawnSync(
         'curl',
         ['--silent', '--unix-socket', socket(), 'http://nsgd/metrics'],

@@ -16,6 +16,7 @@ import {
 import { Lab } from '../helpers/lab.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import type { Peer } from '../helpers/peer-client.ts';
+import { readiness } from '../helpers/readiness.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 /** Rounds of the survival test: `make attach-loop` does 50. */
@@ -63,8 +64,8 @@ describe.skipIf(liveObstacle !== undefined)(`host mode (${liveObstacle ?? 'live'
     return status.wires[0]?.processId ?? 0;
   };
   const untilReady = () =>
-    waitFor('the wire to be ready', () =>
-      host.nsgd('status', '--socket', host.socket).status === 0 ? true : undefined,
+    waitFor('the wire to be ready', async () =>
+      (await readiness(host.socket)) === 200 ? true : undefined,
     );
 
   const untilAttached = () =>

@@ -22,6 +22,7 @@ import { TestDaemon } from '../helpers/daemon.ts';
 import { liveObstacle } from '../helpers/live.ts';
 import { INSIDE, OUTSIDE } from '../helpers/network.ts';
 import { Random } from '../helpers/random.ts';
+import { readiness } from '../helpers/readiness.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { Load } from './load.ts';
 import { FaultRig, IS_LONG, isRunning, report, ROUNDS } from './rig.ts';
@@ -50,9 +51,6 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
   const paths = () => segmentPaths(join(socketOf(), '..'), 'wire0');
   const reload = () => callControl(socketOf(), { method: 'POST', target: '/v1/reload' });
 
-  const readiness = async () =>
-    (await callControl(socketOf(), { method: 'GET', target: '/-/ready' })).status;
-
   test(
     'a link that flaps: not ready while it is down, ready again soon after, the packet process stays',
     { timeout: ROUNDS * ROUND_MS },
@@ -65,7 +63,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
             const down = sleep(LINK_DOWN_MS);
             rig.network.switch.ip('link', 'set', 'wire0', 'down');
             await waitFor('the wire to be unready', async () =>
-              (await readiness()) === 503 ? true : undefined,
+              (await readiness(socketOf())) === 503 ? true : undefined,
             );
             await down;
             rig.network.switch.ip('link', 'set', 'wire0', 'up');
@@ -146,7 +144,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     process.kill(processId, 'SIGKILL');
     await waitFor('it to end', () => (isRunning(processId) ? undefined : true));
     await sleep(1000);
-    expect(await readiness()).toBe(503);
+    expect(await readiness(socketOf())).toBe(503);
     expect((await reload()).status).toBe(200);
     await rig.untilReady(READY_MS);
     expect(rig.daemon.wire().activeGeneration).toBeGreaterThan(activeGeneration);

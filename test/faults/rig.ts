@@ -11,6 +11,7 @@ import { Lab } from '../helpers/lab.ts';
 import { hostOf, type Network } from '../helpers/network.ts';
 import { allowIn, oneVm, oneVmNetwork, VM } from '../helpers/one-vm.ts';
 import type { Peer } from '../helpers/peer-client.ts';
+import { readiness } from '../helpers/readiness.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 const ECHO = 7;
@@ -131,11 +132,7 @@ export class FaultRig {
   async untilReady(timeoutMs: number): Promise<void> {
     await waitFor(
       'the wire to be ready',
-      () =>
-        callControl(this.daemon.socket, { method: 'GET', target: '/-/ready' }).then(
-          ({ status }) => (status === 200 ? true : undefined),
-          () => undefined,
-        ),
+      async () => ((await readiness(this.daemon.socket)) === 200 ? true : undefined),
       timeoutMs,
     );
   }

@@ -8,6 +8,7 @@ import type { DaemonStatus, FlowStatus, RuleStatus, WireStatus } from '../../dae
 import type { Lab, LabProcess } from './lab.ts';
 import type { NetworkNamespace } from './network-namespace.ts';
 import { projectRoot } from './project-root.ts';
+import { readiness } from './readiness.ts';
 import { waitFor } from './wait.ts';
 
 /** The launcher, as it is installed. */
@@ -79,9 +80,9 @@ export class TestDaemon {
     try {
       await waitFor(
         'nsgd to be ready',
-        () => {
+        async () => {
           if (!this.process.isRunning) throw new Error('nsgd ended');
-          return this.command('status').status === 0 ? true : undefined;
+          return (await readiness(this.socket)) === 200 ? true : undefined;
         },
         timeoutMs,
       );

@@ -12,6 +12,7 @@ import { type CommandResult, nsgdProgram } from './daemon.ts';
 import type { Lab, LabProcess } from './lab.ts';
 import { connect, type NetworkNamespace } from './network-namespace.ts';
 import type { Peer } from './peer-client.ts';
+import { readiness } from './readiness.ts';
 import { waitFor } from './wait.ts';
 import { spawnSync } from 'node:child_process';
 
@@ -118,11 +119,9 @@ export class HostLab {
   async startDaemon(): Promise<LabProcess> {
     const command = [nsgdProgram, 'run', '--config', this.configurationFile] as const;
     const started = this.#lab.spawn(this.machine, 'nsgd', command);
-    await waitFor('the daemon to answer', () => {
+    await waitFor('the daemon to answer', async () => {
       if (!started.isRunning) throw new Error(`nsgd ended\n${started.stderr}`);
-      return existsSync(this.socket) && this.nsgd('status', '--socket', this.socket).status !== 3
-        ? true
-        : undefined;
+      return (await readiness(this.socket)) === undefined ? undefined : true;
     });
     return started;
   }
