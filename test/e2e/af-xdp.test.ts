@@ -102,15 +102,14 @@ describe.skipIf(liveObstacle !== undefined)(`af-xdp (${liveObstacle ?? 'live'})`
     const other = new Lab();
     const first = await TestDaemon.start(other, filter, oneVm(httpBothWays));
     // Beside the first, so without its metrics port.
-    const starting = TestDaemon.start(
+    const second = TestDaemon.launch(
       lab,
       filter,
       oneVm(httpBothWays, { settings: { metrics: { listen: 'off' } } }),
     );
-    await sleep(3000);
+    await logged(second, 'queue 0 of out0: another program uses it; see');
     expect(await first.process.stop()).toBe('exit 0');
-    const daemon = await starting;
-    await logged(daemon, 'queue 0 of out0: another program uses it; see');
+    await second.untilReady();
     await other.close();
   });
 

@@ -71,9 +71,19 @@ export class TestDaemon {
     configuration: ConfigurationText,
     options: StartOptions = {},
   ): Promise<TestDaemon> {
-    const daemon = new TestDaemon(lab, namespace, configuration, options);
+    const daemon = TestDaemon.launch(lab, namespace, configuration, options);
     await daemon.untilReady();
     return daemon;
+  }
+
+  /** Starts it, and waits for nothing. */
+  static launch(
+    lab: Lab,
+    namespace: NetworkNamespace,
+    configuration: ConfigurationText,
+    options: StartOptions = {},
+  ): TestDaemon {
+    return new TestDaemon(lab, namespace, configuration, options);
   }
 
   async untilReady(timeoutMs = 15_000): Promise<void> {
