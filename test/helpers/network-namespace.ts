@@ -37,8 +37,8 @@ export class NetworkNamespace {
     ip('netns', 'add', this.name);
     // Also when a test's own clean-up was not reached.
     process.once('exit', this.#onExit);
-    this.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
-    this.run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
+    const settings = ['all', 'default'].map((scope) => `net.ipv6.conf.${scope}.disable_ipv6=1`);
+    this.run('sysctl', '-qw', ...settings);
     this.ip('link', 'set', 'lo', 'up');
   }
 
