@@ -93,6 +93,7 @@ describe.skipIf(liveObstacle !== undefined)(`host mode (${liveObstacle ?? 'live'
     expect(host.nsgd('reload', '--socket', host.socket)).toMatchObject({ status: 0 });
 
     const killed = dataPlane();
+    expect(killed).toBeGreaterThan(0);
     process.kill(killed, 'SIGKILL');
     await waitFor('another data plane', () => {
       const now = dataPlane();

@@ -172,7 +172,8 @@ describe.skipIf(liveObstacle !== undefined)(`daemon (${liveObstacle ?? 'live'})`
   });
 
   test('kill -9 of the data plane under a live transfer: the transfer completes', async () => {
-    const { processId, restarts } = daemon.wire();
+    const { restarts } = daemon.wire();
+    const processId = daemon.dataPlane();
     const transfer = download(4_000_000, 1_000_000);
     await waitFor('the transfer to run', async () => {
       const { bytes } = await internet().call('downloadProgress', {});

@@ -163,7 +163,7 @@ describe.skipIf(liveObstacle !== undefined)(`nsgd monitor (${liveObstacle ?? 'li
       { isSuccessful: true, generation: 2, changes: 1, problems: 0 },
       { isSuccessful: false, generation: 2, changes: 0 },
     ]);
-    process.kill(daemon.wire().processId, 'SIGKILL');
+    process.kill(daemon.dataPlane(), 'SIGKILL');
     await shows('the data plane', () => {
       const states = monitor.events.flatMap((event) =>
         event.type === 'data-plane' ? [event.state] : [],

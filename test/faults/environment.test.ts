@@ -102,7 +102,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
       [0, Buffer.alloc(8, 0x5a)],
       [32, Buffer.alloc(128, 0xff)],
     ] as const) {
-      const { processId } = rig.daemon.wire();
+      const processId = rig.daemon.dataPlane();
       process.kill(processId, 'SIGSTOP');
       const descriptor = openSync(paths().flows, 'r+');
       writeSync(descriptor, bytes, 0, bytes.length, offset);
@@ -116,7 +116,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
   });
 
   test('a flow table cut short under a running data plane: it ends, and the next starts with a new one', async () => {
-    const { processId } = rig.daemon.wire();
+    const processId = rig.daemon.dataPlane();
     process.kill(processId, 'SIGKILL');
     await rig.untilReplaced(processId, READY_MS);
     const { size } = statSync(paths().flows);
@@ -125,7 +125,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     const descriptor = openSync(paths().flows, 'r+');
     writeSync(descriptor, noise, 0, noise.length, Math.floor(size / 2));
     closeSync(descriptor);
-    const { processId: next } = rig.daemon.wire();
+    const next = rig.daemon.dataPlane();
     process.kill(next, 'SIGKILL');
     await rig.untilReplaced(next, READY_MS);
     await rig.openSession();
@@ -140,7 +140,7 @@ describe.skipIf(liveObstacle !== undefined)(`environment (${liveObstacle ?? 'liv
     closeSync(descriptor);
     // The running data plane has checked it already; what it enforces may no longer be what was checked, so it must not
     // pass what no rule allows.
-    const { processId } = rig.daemon.wire();
+    const processId = rig.daemon.dataPlane();
     process.kill(processId, 'SIGKILL');
     await waitFor('it to end', () => (isRunning(processId) ? undefined : true));
     await sleep(1000);

@@ -109,7 +109,7 @@ describe.skipIf(obstacle !== undefined)(`privileges (${obstacle ?? 'live'})`, ()
       await rig.survive(async () => {
         expect(rig.daemon.reload(rig.configuration(1)).status).toBe(0);
         expect(rig.daemon.reload(() => '{').status).toBe(2);
-        const { processId } = rig.daemon.wire();
+        const processId = rig.daemon.dataPlane();
         process.kill(processId, 'SIGKILL');
         await rig.untilReplaced(processId, READY_MS);
         rig.network.switch.ip('link', 'set', 'wire0', 'down');

@@ -42,7 +42,7 @@ describe.skipIf(liveObstacle !== undefined)(`processes (${liveObstacle ?? 'live'
       const { restarts } = rig.daemon.wire();
       for (let round = 0; round < ROUNDS; round++) {
         await sleep(random.below(300));
-        const { processId } = rig.daemon.wire();
+        const processId = rig.daemon.dataPlane();
         await rig.survive(async () => {
           process.kill(processId, 'SIGKILL');
           times.push(await rig.untilReplaced(processId, DATA_PLANE_READY_MS));
@@ -83,7 +83,8 @@ describe.skipIf(liveObstacle !== undefined)(`processes (${liveObstacle ?? 'live'
   );
 
   test('a data plane that is stopped for three seconds goes on; nobody kills it', async () => {
-    const { processId, restarts } = rig.daemon.wire();
+    const { restarts } = rig.daemon.wire();
+    const processId = rig.daemon.dataPlane();
     await rig.survive(async () => {
       process.kill(processId, 'SIGSTOP');
       await sleep(3000);
@@ -93,7 +94,8 @@ describe.skipIf(liveObstacle !== undefined)(`processes (${liveObstacle ?? 'live'
   });
 
   test.runIf(IS_LONG)('a data plane that hangs is killed and started again', async () => {
-    const { processId, restarts } = rig.daemon.wire();
+    const { restarts } = rig.daemon.wire();
+    const processId = rig.daemon.dataPlane();
     await rig.survive(async () => {
       process.kill(processId, 'SIGSTOP');
       const start = performance.now();

@@ -67,7 +67,7 @@ describe.skipIf(obstacle !== undefined)(`dashboards on Prometheus (${obstacle ??
     await sleep(3000);
     expect(site.daemon.reload(monitoredPolicy(0)).status).toBe(0);
     await sleep(2000);
-    process.kill(site.daemon.wire().processId, 'SIGKILL');
+    process.kill(site.daemon.dataPlane(), 'SIGKILL');
     await sleep(1000);
     await site.daemon.untilReady();
     await sleep(5000);

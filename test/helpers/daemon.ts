@@ -118,6 +118,16 @@ export class TestDaemon {
     return wire;
   }
 
+  /**
+   * The process of the first wire's data plane.
+   * @throws Error while there is none: a signal to process 0 would be one to the tests themselves
+   */
+  dataPlane(): number {
+    const { processId } = this.wire();
+    if (processId === 0) throw new Error('no data plane runs');
+    return processId;
+  }
+
   rules(): RuleStatus[] {
     return (JSON.parse(this.command('rules', '-o', 'json').stdout) as { rules: RuleStatus[] })
       .rules;
