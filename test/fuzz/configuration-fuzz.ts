@@ -217,13 +217,21 @@ function checkPlaces(problems: readonly Problem[], text: string): void {
   }
 }
 
-/** What is accepted can be compiled. */
+/** What is accepted can be compiled, as every wire does for its interfaces. */
 function checkConfiguration(text: string, totals: Totals): void {
   const loaded = loadText(text);
   if (!loaded.ok) return;
   totals.accepted++;
   const { policy } = loaded;
-  PolicyImage.attach(compileImage(policy, policy.nics, 1, new PolicyRegistry()).buffer);
+  const wires = new Set(policy.nics.map(({ wire }) => wire));
+  for (const wire of wires) {
+    const nics = policy.nics.filter((nic) => nic.wire === wire);
+    // Without a wire they are evaluated offline, one by one.
+    const images = wire === undefined ? nics.map((nic) => [nic]) : [nics];
+    for (const each of images) {
+      PolicyImage.attach(compileImage(policy, each, 1, new PolicyRegistry()).buffer);
+    }
+  }
   if (text.includes(`"${UNKNOWN_KEY}"`)) throw new Error('an unknown key was accepted');
 }
 
@@ -236,13 +244,6 @@ function checkImport({ text: made, problems }: ImportResult, text: string, total
   if (!loadText(made).ok) throw new Error(`what was imported: ${problemsOf(made).join('; ')}`);
 }
 
-function changedSeed(seedsOfText: readonly ConfigurationSeed[], random: Random): ConfigurationSeed {
-  const { file, text } = random.pick(seedsOfText);
-  return random.below(20) === 0
-    ? { file: 'nsgd.json', text: withUnknownKey(random) }
-    : { file, text: mutatedText(text, random) };
-}
-
 function bytesOf({ file, text }: ConfigurationSeed): Uint8Array {
   return new TextEncoder().encode(`${file}\n${text}`);
 }
@@ -252,7 +253,11 @@ function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
   const seedsOfText = configurationSeeds();
   const totals: Totals = { accepted: 0, imported: 0, problems: 0, longestMilliseconds: 0 };
   for (let number = 0; number < cases; number++) {
-    const input = changedSeed(seedsOfText, random);
+    const { file, text } = random.pick(seedsOfText);
+    const input =
+      random.below(20) === 0
+        ? { file: 'nsgd.json', text: withUnknownKey(random) }
+        : { file, text: mutatedText(text, random) };
     try {
       check(input, totals, SLOW_MS);
     } catch (error) {
@@ -264,20 +269,24 @@ function fuzzConfigurations({ cases, seed, progress }: FuzzRun): FuzzReport {
   return { ...totals };
 }
 
-/** @param input the first line is the file's name */
-function takeText(input: Uint8Array, slowMs: number): void {
+/** The first line is the file's name. */
+function seedOf(input: Uint8Array): ConfigurationSeed {
   const whole = new TextDecoder().decode(input);
   const end = whole.indexOf('\n');
-  const seed = { file: whole.slice(0, end), text: whole.slice(end + 1) };
-  check(seed, { accepted: 0, imported: 0, problems: 0, longestMilliseconds: 0 }, slowMs);
+  return { file: whole.slice(0, end), text: whole.slice(end + 1) };
+}
+
+function takeText(input: Uint8Array, slowMs: number): void {
+  const totals = { accepted: 0, imported: 0, problems: 0, longestMilliseconds: 0 };
+  check(seedOf(input), totals, slowMs);
 }
 
 export const configurationInputs: GuidedInputs = {
   code: ['src/policy'],
   seeds: () => configurationSeeds().map(bytesOf),
-  changes: (random) => {
-    const seedsOfText = configurationSeeds();
-    return () => bytesOf(changedSeed(seedsOfText, random));
+  change: (input, random) => {
+    const { file, text } = seedOf(input);
+    return bytesOf({ file, text: mutatedText(text, random) });
   },
   words: TOKENS,
   // How long it takes is no matter of instrumented code.

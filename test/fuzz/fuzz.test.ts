@@ -8,8 +8,8 @@ import { describe, expect, test } from 'vitest';
 import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
 import { frameTarget } from './frame-fuzz.ts';
-import { corpusOf } from './guided-fuzz.ts';
-import { guidedInputs } from './guided-inputs.ts';
+import { corpusOf, seedsOf } from './guided-fuzz.ts';
+import { guidedInputs, takeGuided } from './guided-inputs.ts';
 import { nodeForJazzer, runGuided } from './jazzer.ts';
 import type { FuzzTarget } from './target.ts';
 import { targets } from './targets.ts';
@@ -38,7 +38,7 @@ describe('a short run', () => {
     'guided by coverage, captures take branches that good ones do not',
     async () => {
       const { captures: inputs } = guidedInputs;
-      const run = { name: 'captures', inputs, seeds: inputs.seeds(), cases: 1500 };
+      const run = { name: 'captures', inputs, seeds: seedsOf(inputs, random, 20), cases: 1500 };
       const { seedEdges, edges } = await runGuided({ ...run, seed: random.seed });
       expect(edges, `seed ${random.seed}`).toBeGreaterThan(seedEdges);
     },
@@ -56,7 +56,7 @@ describe('a short run', () => {
 test.each(Object.entries(guidedInputs))('what guided runs found: %s', (name, inputs) => {
   const kept = corpusOf(name);
   expect(kept.length).toBeGreaterThan(0);
-  for (const input of kept) inputs.take(input);
+  for (const input of kept) takeGuided(inputs, input);
 });
 
 describe('inputs that were kept', () => {

@@ -5,10 +5,11 @@
  * bit 14 whether its IPv4 header checksum stays as it is (else it is made right, or nothing would come past that check), the
  * rest its length. The last frame may be cut short. So bytes that are inserted or taken away still make frames.
  */
+import { concat } from '../helpers/capture-bytes.ts';
 import { Random } from '../helpers/random.ts';
 import { FUZZ_POLICIES } from './frame-fuzz.ts';
 import { FRAME_ROOM, FrameMutator, mendChecksum } from './frame-mutator.ts';
-import { frameSeeds, frameSequences, type SidedFrame } from './frame-seeds.ts';
+import { frameSequences, type SidedFrame } from './frame-seeds.ts';
 import type { GuidedInputs } from './target.ts';
 import { TwinPipelines } from './twin-pipelines.ts';
 
@@ -18,11 +19,6 @@ const CHECKSUM_STAYS = 0x4000;
 const LENGTH = FRAME_ROOM - 1;
 /** Of one input: more take long and reach nothing new. */
 const MAX_FRAMES = 64;
-/** Of one that the mutator makes. */
-const CHANGED_FRAMES = 24;
-
-/** Whether its length can be told. */
-const isShort = ({ frame }: SidedFrame): boolean => frame.length <= LENGTH;
 
 /** Twins under each policy, made once: compiling a policy takes a hundred times as long as an input. */
 const twinsOf: (TwinPipelines | undefined)[] = [];
@@ -41,49 +37,70 @@ function twinsUnder(index: number): TwinPipelines {
   return twins;
 }
 
-function takeFrames(input: Uint8Array): void {
-  const twins = twinsUnder((input[0] ?? 0) % FUZZ_POLICIES.length);
-  let at = 1;
-  for (let count = 0; count < MAX_FRAMES && at + PREFIX_BYTES <= input.length; count++) {
+interface JudgedFrame extends SidedFrame {
+  /** Whether its checksum is left alone. */
+  readonly staysWrong: boolean;
+}
+
+function sequenceOf(input: Uint8Array): JudgedFrame[] {
+  const sequence: JudgedFrame[] = [];
+  for (let at = 1; sequence.length < MAX_FRAMES && at + PREFIX_BYTES <= input.length;) {
     const prefix = ((input[at] ?? 0) << 8) | (input[at + 1] ?? 0);
     at += PREFIX_BYTES;
     const frame = input.slice(at, at + (prefix & LENGTH));
     at += frame.length;
-    if ((prefix & CHECKSUM_STAYS) === 0) mendChecksum(frame, frame.length);
-    const problem = twins.judge(frame, frame.length, (prefix & SIDE) === 0 ? 0 : 1);
-    if (problem !== undefined) throw new Error(`frame ${count}: ${problem}`);
+    const side = (prefix & SIDE) === 0 ? 0 : 1;
+    sequence.push({ frame, side, staysWrong: (prefix & CHECKSUM_STAYS) !== 0 });
   }
+  return sequence;
+}
+
+function inputOf(policy: number, sequence: readonly JudgedFrame[]): Uint8Array {
+  const whole = sequence.map(({ frame, side, staysWrong }) => {
+    const prefix = (side === 0 ? 0 : SIDE) | (staysWrong ? CHECKSUM_STAYS : 0) | frame.length;
+    return [Uint8Array.of(prefix >>> 8, prefix & 0xff), frame];
+  });
+  return concat([Uint8Array.of(policy), ...whole.flat()]);
+}
+
+function takeFrames(input: Uint8Array): void {
+  const twins = twinsUnder((input[0] ?? 0) % FUZZ_POLICIES.length);
+  sequenceOf(input).forEach(({ frame, side, staysWrong }, index) => {
+    if (!staysWrong) mendChecksum(frame, frame.length);
+    const problem = twins.judge(frame, frame.length, side);
+    if (problem !== undefined) throw new Error(`frame ${index}: ${problem}`);
+  });
   const [problem] = twins.problems();
   if (problem !== undefined) throw new Error(problem);
 }
 
-function inputOf(policy: number, sequence: readonly SidedFrame[]): Uint8Array {
-  const bytes = sequence.flatMap(({ frame, side }) => {
-    const prefix = (side === 0 ? 0 : SIDE) | CHECKSUM_STAYS | frame.length;
-    return [prefix >>> 8, prefix & 0xff, ...frame];
-  });
-  return Uint8Array.from([policy, ...bytes]);
-}
-
-/** Some frames that the mutator makes, one after the other. */
-function changes(random: Random): () => Uint8Array {
-  const mutator = new FrameMutator(random, frameSeeds(random));
-  const next = (): SidedFrame => {
-    mutator.next();
-    return { frame: mutator.bytes.slice(0, mutator.length), side: random.below(2) };
+/** Makes one of the frames another, or adds one. */
+function change(input: Uint8Array, random: Random): Uint8Array {
+  const sequence = sequenceOf(input);
+  if (sequence.length === 0) return input;
+  const mutator = new FrameMutator(
+    random,
+    sequence.map(({ frame }) => frame),
+  );
+  mutator.next();
+  const fresh = {
+    frame: mutator.bytes.slice(0, Math.min(mutator.length, LENGTH)),
+    side: random.below(2),
+    staysWrong: true,
   };
-  return () => {
-    const sequence = Array.from({ length: 1 + random.below(CHANGED_FRAMES) }, next);
-    return inputOf(random.below(FUZZ_POLICIES.length), sequence.filter(isShort));
-  };
+  sequence.splice(random.below(sequence.length), random.below(4) === 0 ? 0 : 1, fresh);
+  return inputOf(input[0] ?? 0, sequence);
 }
 
 export const frameInputs: GuidedInputs = {
   code: ['src/capture', 'src/flowtable', 'src/engine'],
   seeds: () =>
     frameSequences(new Random(1)).map((sequence, index) =>
-      inputOf(index % FUZZ_POLICIES.length, sequence),
+      inputOf(
+        index % FUZZ_POLICIES.length,
+        sequence.map((sided) => ({ ...sided, staysWrong: true })),
+      ),
     ),
-  changes,
+  change,
   take: takeFrames,
 };

@@ -1,7 +1,6 @@
 /**
  * The targets that are guided by coverage: an input that makes the code take what none before did joins those that others are
- * made of. A run begins with good inputs, with what earlier runs found (test/fuzz/corpus/), and with some that are changed by
- * who knows what the bytes mean, for Jazzer.js knows nothing of it.
+ * made of. A run begins with good inputs, some of them changed, and with what earlier runs found (test/fuzz/corpus/).
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +8,12 @@ import { hexBytes } from '../helpers/frames.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
 import { CodeReached } from './code-reached.ts';
-import { guidedInputs } from './guided-inputs.ts';
+import { guidedInput, guidedInputs, takeGuided } from './guided-inputs.ts';
 import { runGuided } from './jazzer.ts';
 import type { FuzzTarget, GuidedInputs } from './target.ts';
 
-/** Of the inputs of a run, those that come from the fuzzer that knows what the bytes mean. */
-const CHANGED_SHARE = 0.05;
+/** Half of the inputs of a run are good ones with changes, the rest are made of what those reached; at most so many. */
+const CHANGED_MOST = 20_000;
 /** Of all inputs that are kept of a target. */
 const CORPUS_BYTES = 32_768;
 const CORPUS = join(projectRoot, 'test/fuzz/corpus');
@@ -41,7 +40,7 @@ function worthKeeping(inputs: GuidedInputs, found: readonly Uint8Array[]): Uint8
   const shortestFirst = found.toSorted((a, b) => a.length - b.length);
   let room = CORPUS_BYTES;
   const worth = shortestFirst.filter((input) => {
-    if (input.length > room || reached.take(() => inputs.take(input)) === 0) return false;
+    if (input.length > room || reached.take(() => takeGuided(inputs, input)) === 0) return false;
     room -= input.length;
     return true;
   });
@@ -55,20 +54,27 @@ function guided(name: string, inputs: GuidedInputs, cases: number): FuzzTarget {
     cases,
     run: async ({ cases: wanted, seed, progress, keep }) => {
       const kept = corpusOf(name);
-      const changed = inputs.changes(new Random(seed));
-      const seeds = [
-        ...inputs.seeds(),
-        ...kept,
-        ...Array.from({ length: Math.ceil(wanted * CHANGED_SHARE) }, changed),
-      ];
+      const changed = Math.min(CHANGED_MOST, Math.ceil(wanted / 2));
+      const seeds = [...seedsOf(inputs, new Random(seed), changed), ...kept];
       const { seedEdges, edges, found } = await runGuided({
         ...{ name, inputs, seeds, cases: wanted, seed, progress },
       });
       if (keep) writeCorpus(name, worthKeeping(inputs, [...seeds, ...found]));
       return { seedEdges, edges, found: found.length };
     },
-    again: (input) => inputs.take(input),
+    again: (input) => takeGuided(inputs, input),
   };
+}
+
+/** Good inputs as they are, and as many of them with changes. */
+export function seedsOf(inputs: GuidedInputs, random: Random, changed: number): Uint8Array[] {
+  const good = inputs.seeds();
+  const changes = (): number[] =>
+    Array.from({ length: 1 + random.below(3) }, () => random.below(0x1_0000));
+  return [
+    ...good.map((bytes) => guidedInput([], bytes)),
+    ...Array.from({ length: changed }, () => guidedInput(changes(), random.pick(good))),
+  ];
 }
 
 export const guidedTargets: readonly FuzzTarget[] = [

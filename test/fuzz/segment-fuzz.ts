@@ -66,27 +66,20 @@ function takeInput(segments: Segments, input: Uint8Array): void {
   segments.take(KINDS[input[0] ?? 0] ?? 'flows', input.slice(1));
 }
 
-function soundSegments(): Segments['seeds'] {
-  const segments = new Segments();
-  segments.close();
-  return segments.seeds;
-}
-
 /** One for all inputs: the policy takes long to compile. */
 let segmentsOfAll: Segments | undefined;
 
 export const segmentInputs: GuidedInputs = {
   code: ['src/flowtable', 'src/engine', 'daemon/saved-flows', 'daemon/data-plane/control-page'],
   seeds: () => {
-    const seeds = soundSegments();
-    return KINDS.map((kind) => inputOf(kind, seeds[kind]));
+    const segments = new Segments();
+    segments.close();
+    return KINDS.map((kind) => inputOf(kind, segments.seeds[kind]));
   },
-  changes: (random) => {
-    const seeds = soundSegments();
-    return () => {
-      const kind = random.pick(KINDS);
-      return inputOf(kind, mutated(seeds[kind], random, true));
-    };
+  change: (input, random) => {
+    const [kind = 0, ...bytes] = input;
+    if (bytes.length === 0) return input;
+    return Uint8Array.from([kind, ...mutated(Uint8Array.from(bytes), random, true)]);
   },
   take: (input) => {
     if (segmentsOfAll === undefined) {

@@ -31,8 +31,8 @@ export interface GuidedInputs {
   readonly code: readonly string[];
   /** Good inputs, to begin with. */
   readonly seeds: () => readonly Uint8Array[];
-  /** Makes inputs as a fuzzer does that knows what the bytes mean: another each time. */
-  readonly changes: (random: Random) => () => Uint8Array;
+  /** A changed copy of an input that is not empty, by who knows what its bytes mean. */
+  readonly change: (input: Uint8Array, random: Random) => Uint8Array;
   /** Words that inputs are made of, where they are text. */
   readonly words?: readonly string[];
   /** @throws what no input may make it throw */

@@ -13,7 +13,7 @@ import { formatProblem } from '../../src/policy/problem.ts';
 export function memoryFiles(files: Readonly<Record<string, string>>): FileSource {
   return {
     readText(path) {
-      const text = files[path];
+      const text = Object.hasOwn(files, path) ? files[path] : undefined;
       if (text === undefined) throw new Error('there is no such file');
       return text;
     },
