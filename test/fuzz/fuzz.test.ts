@@ -4,14 +4,14 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { projectRoot } from '../helpers/project-root.ts';
 import { Random } from '../helpers/random.ts';
 import { frameTarget } from './frame-fuzz.ts';
 import { corpusOf, seedsOf } from './guided-fuzz.ts';
 import { guidedInputs, takeGuided } from './guided-inputs.ts';
 import { nodeForJazzer, runGuided } from './jazzer.ts';
-import type { FuzzTarget } from './target.ts';
+import type { FuzzTarget, GuidedInputs } from './target.ts';
 import { targets } from './targets.ts';
 
 const REGRESSIONS = join(projectRoot, 'test/fuzz/regressions');
@@ -53,11 +53,15 @@ describe('a short run', () => {
   });
 });
 
-test.each(Object.entries(guidedInputs))('what guided runs found: %s', (name, inputs) => {
-  const kept = corpusOf(name);
-  expect(kept.length).toBeGreaterThan(0);
-  for (const input of kept) takeGuided(inputs, input);
-});
+test.each(Object.entries<GuidedInputs>(guidedInputs))(
+  'what guided runs found: %s',
+  (name, inputs) => {
+    onTestFinished(() => inputs.close?.());
+    const kept = corpusOf(name);
+    expect(kept.length).toBeGreaterThan(0);
+    for (const input of kept) takeGuided(inputs, input);
+  },
+);
 
 describe('inputs that were kept', () => {
   const kept = readdirSync(REGRESSIONS).map((file) => {

@@ -45,6 +45,7 @@ function worthKeeping(inputs: GuidedInputs, found: readonly Uint8Array[]): Uint8
     return true;
   });
   reached.close();
+  inputs.close?.();
   return worth;
 }
 

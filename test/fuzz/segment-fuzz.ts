@@ -82,11 +82,12 @@ export const segmentInputs: GuidedInputs = {
     return Uint8Array.from([kind, ...mutated(Uint8Array.from(bytes), random, true)]);
   },
   take: (input) => {
-    if (segmentsOfAll === undefined) {
-      segmentsOfAll = new Segments();
-      process.once('exit', () => segmentsOfAll?.close());
-    }
+    segmentsOfAll ??= new Segments();
     takeInput(segmentsOfAll, input);
+  },
+  close: () => {
+    segmentsOfAll?.close();
+    segmentsOfAll = undefined;
   },
 };
 

@@ -37,6 +37,8 @@ export interface GuidedInputs {
   readonly words?: readonly string[];
   /** @throws what no input may make it throw */
   readonly take: (input: Uint8Array) => void;
+  /** Removes what `take` made. */
+  readonly close?: () => void;
 }
 
 /** An input that was not taken as it has to be. */
