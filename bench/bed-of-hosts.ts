@@ -10,6 +10,7 @@ import { Lab } from '../test/helpers/lab.ts';
 import { buildNetwork, hostOf, INSIDE, type Network, OUTSIDE } from '../test/helpers/network.ts';
 import type { Peer } from '../test/helpers/peer-client.ts';
 import type { FloodLoadArguments } from './overload/flood-load.ts';
+import { PRIORITY } from './peers/nsgd.ts';
 import { LOCAL, type TrialRule, trialRules } from './rules/trial-policy.ts';
 
 export const RULES = 1000;
@@ -55,7 +56,9 @@ export async function buildBed(): Promise<Bed> {
   const network = buildNetwork(lab, {
     machines: [{ name: 'vm1', addresses: [LOCAL[4]], gateways: ['10.0.1.1'] }],
   });
-  const daemon = await TestDaemon.start(lab, network.filter, (settings) => policy(settings));
+  const daemon = await TestDaemon.start(lab, network.filter, (settings) => policy(settings), {
+    wrapper: PRIORITY,
+  });
   return { lab, network, daemon };
 }
 

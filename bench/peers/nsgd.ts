@@ -22,6 +22,9 @@ const HTTP_OK = 200;
 /** The kernel's drops are asked for once a second. */
 const COUNTS_LAG_MS = 1200;
 
+/** As systemd/nsgd.service has it. */
+export const PRIORITY: readonly string[] = ['nice', '-n', '-10'];
+
 /** Of the variant that looks for frames instead of sleeping, as testpmd and Open vSwitch do: a processor's whole time. */
 const BUSY_POLL_MICROSECONDS = 1000;
 
@@ -55,8 +58,11 @@ export async function startNsgd(
 ): Promise<RunningNsgd> {
   mkdirSync(join(bed.lab.directory, 'run'), { recursive: true });
   const wires = [{ name: 'wire0', outside: OUTSIDE, inside: INSIDE, ...options }];
-  const daemon = await TestDaemon.start(bed.lab, bed.device, (settings) =>
-    nsgdConfiguration(rules, { wires, ...settings }),
+  const daemon = await TestDaemon.start(
+    bed.lab,
+    bed.device,
+    (settings) => nsgdConfiguration(rules, { wires, ...settings }),
+    { wrapper: PRIORITY },
   );
   pin(daemon.wire().processId, DEVICE_CORE);
   // nsgd switched it off. Without it, and without an XDP program there, a veth takes no redirected frames.
