@@ -4,7 +4,7 @@
  *
  *     node dist/bench/soak/main.js [--minutes 60] [--rate 30000]
  */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,6 @@ import {
   buildBed,
   inboundCounts,
   internet,
-  memoryOf,
   policy,
   RULES,
   startFlood,
@@ -31,6 +30,7 @@ const TENTHS = 10;
 /** Two minutes. */
 const SAMPLES_OF_A_LEAST = 24;
 const SESSION_TIMEOUT_MS = 10_000;
+const KIBIBYTE = 1024;
 const SECONDS_PER_MINUTE = 60;
 const SECONDS_PER_HOUR = 3600;
 
@@ -41,6 +41,17 @@ interface Sample {
   readonly dataPlaneDescriptors: number;
   readonly controlDescriptors: number;
   readonly roundTrip: number;
+}
+
+/**
+ * Bytes of a process' own: without files, and without shared memory, which is the flow table. That has its size from the start, but
+ * is resident only as far as flows have come to lie in it.
+ */
+function ownMemory(pid: number): number {
+  const [, kibibytes] =
+    /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  if (kibibytes === undefined) throw new Error(`the kernel does not tell the memory of ${pid}`);
+  return Number(kibibytes) * KIBIBYTE;
 }
 
 const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
@@ -132,8 +143,8 @@ async function soak(bed: Bed, minutes: number, rate: number): Promise<SoakResult
     }
     samples.push({
       seconds: elapsed(),
-      dataPlaneMemory: memoryOf(before.processId),
-      controlMemory: memoryOf(control),
+      dataPlaneMemory: ownMemory(before.processId),
+      controlMemory: ownMemory(control),
       dataPlaneDescriptors: descriptors(before.processId),
       controlDescriptors: descriptors(control),
       roundTrip: await roundTrip(bed, connection),

@@ -12,7 +12,7 @@ export interface Growth {
   readonly perHour: number;
 }
 
-/** Of memory only the least counts: what is above it is garbage that the next collection takes. */
+/** Of a process' own memory. Only the least counts: what is above it is garbage that the next collection takes. */
 export interface MemoryGrowth extends Growth {
   /** Bytes: the least of each tenth. `perHour` is of a line through the least of every two minutes. */
   readonly least: readonly number[];
