@@ -27,8 +27,6 @@ import type { Growth, MemoryGrowth, SoakResults } from './results.ts';
 const RELOAD_SECONDS = 10;
 const SAMPLE_SECONDS = 5;
 const TENTHS = 10;
-/** Two minutes. */
-const SAMPLES_OF_A_LEAST = 24;
 const SESSION_TIMEOUT_MS = 10_000;
 const KIBIBYTE = 1024;
 const SECONDS_PER_MINUTE = 60;
@@ -86,16 +84,11 @@ function memoryGrowthOf(
   samples: readonly Sample[],
   read: (sample: Sample) => number,
 ): MemoryGrowth {
-  const leastOfEach = (count: number): Sample[] =>
-    Array.from({ length: Math.ceil(samples.length / count) }, (_, n) =>
-      samples.slice(n * count, (n + 1) * count).toSorted((a, b) => read(a) - read(b)),
-    ).flatMap(([least]) => (least === undefined ? [] : [least]));
-  const tenth = Math.max(1, Math.ceil(samples.length / TENTHS));
-  return {
-    ...growthOf(samples, read),
-    perHour: slope(leastOfEach(SAMPLES_OF_A_LEAST), read),
-    least: leastOfEach(tenth).map(read),
-  };
+  const count = Math.max(1, Math.ceil(samples.length / TENTHS));
+  const least = Array.from({ length: TENTHS }, (_, n) =>
+    samples.slice(n * count, (n + 1) * count).toSorted((one, other) => read(one) - read(other)),
+  ).flatMap(([first]) => (first === undefined ? [] : [first]));
+  return { ...growthOf(samples, read), perHour: slope(least, read), least: least.map(read) };
 }
 
 /** Of a straight line through the second half, for an hour: what comes before is warming up. */

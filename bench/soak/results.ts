@@ -14,7 +14,7 @@ export interface Growth {
 
 /** Of a process' own memory. Only the least counts: what is above it is garbage that the next collection takes. */
 export interface MemoryGrowth extends Growth {
-  /** Bytes: the least of each tenth. `perHour` is of a line through the least of every two minutes. */
+  /** Bytes: the least of each tenth. `perHour` is of a line through these. */
   readonly least: readonly number[];
 }
 
