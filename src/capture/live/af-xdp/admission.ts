@@ -39,8 +39,12 @@ export interface EstablishedFlows {
   useMarks(words: Int32Array): void;
 }
 
-/** How long a frame of nobody special may wait in a queue that does not get shorter, in milliseconds. */
+/**
+ * How long a frame of nobody special may wait in a queue that stands, and after how long without being empty a queue is one, in
+ * milliseconds: what fills a queue while the process waits for its processor is gone long before. As in CoDel (RFC 8289).
+ */
 const STANDING_MILLISECONDS = 10;
+const INTERVAL_MILLISECONDS = 100;
 /** Places that are for everybody however slow the others are judged. */
 const OPEN_MIN = 256;
 /** The time that counts when a queue's speed is taken: a pause of some milliseconds must not look like a slow queue. */
@@ -61,6 +65,8 @@ export class Admission {
   /** The batch before this one: when it began, and its frames, 0 when it left none waiting. */
   #batchStart = 0;
   #batchFrames = 0;
+  /** When a batch last left no frame waiting. */
+  #emptiedAt = 0;
   #counted = 0;
 
   /**
@@ -75,8 +81,8 @@ export class Admission {
   }
 
   /**
-   * Lets as many in as there is room for. A queue that is always full holds up those who get in: fewer places are open
-   * then, so that whoever gets one does not wait long for its turn.
+   * Lets as many in as there is room for. A queue that stands holds up those who get in: fewer places are open then, so that
+   * whoever gets one does not wait long for its turn.
    * @param waiting frames in the ring now
    * @param count of these that are read next
    * @param now milliseconds
@@ -85,11 +91,18 @@ export class Admission {
     this.#noteSpeed(now);
     this.#batchStart = now;
     this.#batchFrames = waiting > count ? count : 0;
-    const inTime = (STANDING_MILLISECONDS * this.#frames) / this.#milliseconds;
-    const open = Math.floor(Math.min(this.#openMax, Math.max(OPEN_MIN, inTime)));
+    if (waiting <= count) this.#emptiedAt = now;
+    const isStanding = now - this.#emptiedAt > INTERVAL_MILLISECONDS;
+    const open = isStanding ? this.#openInTime() : this.#openMax;
     const words = this.#words;
     const admitted = Atomics.load(words, this.#first + Queue.Admitted);
     Atomics.store(words, this.#first + Queue.Limit, admitted + open - waiting);
+  }
+
+  /** As many places as are read in time. */
+  #openInTime(): number {
+    const inTime = (STANDING_MILLISECONDS * this.#frames) / this.#milliseconds;
+    return Math.floor(Math.min(this.#openMax, Math.max(OPEN_MIN, inTime)));
   }
 
   #noteSpeed(now: number): void {

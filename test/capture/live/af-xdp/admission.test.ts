@@ -69,10 +69,18 @@ describe('places that are open to everybody', () => {
     expect(room()).toBe(OPEN - 6400);
   });
 
-  test('come back when the queue is emptied', () => {
-    let now = busy(200, 0.1);
+  test('stay when a slow queue stops for 90 ms, and are fewer when it has not been empty for 100', () => {
+    const now = busy(15, 0.09);
+    admission.grant(6400, BATCH, now + 3);
+    expect(room()).toBe(OPEN - 6400);
+    admission.grant(6400, BATCH, now + 20);
     expect(room()).toBeLessThan(0);
-    for (let n = 0; n < 100; n++) admission.grant(10, 10, (now += 1));
+  });
+
+  test('come back when the queue is emptied', () => {
+    const now = busy(200, 0.1);
+    expect(room()).toBeLessThan(0);
+    admission.grant(10, 10, now + 1);
     expect(room()).toBe(OPEN - 10);
   });
 });
