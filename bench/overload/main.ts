@@ -28,7 +28,8 @@ import { readEnvironment } from '../environment.ts';
 import { writeResults } from '../results-file.ts';
 import { ALLOWED_PORT, LOCAL } from '../rules/trial-policy.ts';
 import { median } from '../statistics.ts';
-import { COLLIDING, collidingFlood, type Flood, FLOODS } from './floods.ts';
+import type { FloodLoadArguments } from './flood-load.ts';
+import { COLLIDING, collidingFlood, FLOODS } from './floods.ts';
 import type { FloodResult } from './results.ts';
 
 /** Bytes a second of the transfer. */
@@ -65,22 +66,13 @@ function newReasons(before: WireStatus, after: WireStatus): string[] {
     .map(({ reason }) => reason);
 }
 
-async function measure(
-  bed: Bed,
-  flood: Flood,
-  rate: number | undefined,
-  seconds: number,
-): Promise<FloodResult> {
+async function measure(bed: Bed, load: Omit<FloodLoadArguments, 'device'>): Promise<FloodResult> {
   const { daemon } = bed;
+  const { flood, rate, seconds } = load;
   const baseline = await transferRate(bed, BASELINE_MS);
   const before = daemon.wire();
   const memoryBefore = memoryOf(before.processId);
-  const floodEnds = startFlood(bed, {
-    flood,
-    seconds,
-    ...(rate === undefined ? {} : { rate }),
-    ...(flood === COLLIDING ? { numbers: collidingFlood(flowTable(bed)) } : {}),
-  });
+  const floodEnds = startFlood(bed, load);
   await sleep(SETTLE_MS);
   const during = await transferRate(bed, seconds * 1000 - SETTLE_MS);
   await floodEnds();
@@ -160,10 +152,13 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const repeats = Number(values.repeats);
 const rates = values.rates.split(',').map((text) => (text === 'max' ? undefined : Number(text)));
+const wanted = FLOODS.filter((name) => name.includes(values.flood));
 const environment = readEnvironment();
 const bed = await buildBed();
 const floods: FloodResult[] = [];
 try {
+  // Takes seconds, so it is done once, and before anything is measured.
+  const numbers = wanted.includes(COLLIDING) ? collidingFlood(flowTable(bed)) : [];
   await hostOf(bed.network, 'vm1').peer.call('serveHttp', { port: ALLOWED_PORT, text: '' });
   const transfer = internet(bed).call('download', {
     address: LOCAL[4],
@@ -180,10 +175,16 @@ try {
     'offer   read/s  kernel/s  kept  recovery  lost    flows  memory  dropped as',
   );
   for (const rate of rates) {
-    for (const flood of FLOODS.filter((name) => name.includes(values.flood))) {
+    for (const flood of wanted) {
+      const load = {
+        flood,
+        seconds,
+        ...(rate === undefined ? {} : { rate }),
+        ...(flood === COLLIDING ? { numbers } : {}),
+      };
       const results: FloodResult[] = [];
       for (let repeat = 0; repeat < repeats; repeat++) {
-        results.push(await measure(bed, flood, rate, seconds));
+        results.push(await measure(bed, load));
       }
       const result = middle(results);
       floods.push(result);
