@@ -54,6 +54,8 @@ export class PolicyInForce {
       if (outcome.status === 'rejected')
         throw new Error(`the data plane of wire ${wire.name} refused the policy`);
     }
+    // The first one has its hash already.
+    if (loaded === this.#loaded) return;
     this.#loaded = loaded;
     this.#rulesHash = hashOfRules(loaded.policy);
   }
