@@ -162,7 +162,7 @@ export function lostFrames({ loss, offered }: Trial): number {
 /** `150 k frames a second for 60 s, 3 of 9000000 lost (0.00003 %), 1.2 % of the time stolen`. */
 export function inWords(trial: Trial): string {
   const { offeredRate, seconds, offered, loss, stolen } = trial;
-  const part = loss === 0 ? '' : ` (${(loss * 100).toPrecision(2)} %)`;
+  const part = loss === 0 ? '' : ` (${inPercent(loss)})`;
   return (
     `${(offeredRate / 1000).toFixed(1)} k frames a second for ${seconds.toFixed(0)} s, ` +
     `${lostFrames(trial)} of ${offered} lost${part}, ${inPercent(stolen)} of the time stolen`
