@@ -17,7 +17,7 @@ const PORT = 443;
 const FLOOD_PORT = 9;
 const FRAMES = 2_000_000;
 const EXCHANGE_TIMEOUT_MS = 10_000;
-const EXCHANGES_MIN = 20;
+const EXCHANGES_MIN = 5;
 
 const configuration = oneVm(
   [

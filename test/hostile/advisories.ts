@@ -43,7 +43,7 @@ export const advisories: readonly Advisory[] = [
     lesson: 'a restart opens no gap',
     tests: [
       { file: DAEMON, test: 'SIGTERM ends it cleanly; then nothing passes and nothing is left' },
-      { file: SUPERVISOR, test: 'killed, it is back within two seconds with its flows' },
+      { file: SUPERVISOR, test: 'killed, it is back soon with its flows' },
     ],
     byDesign: 'without a data plane nothing joins the two interfaces',
   },
