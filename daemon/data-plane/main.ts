@@ -29,6 +29,7 @@ import {
   type StartMessage,
 } from './messages.ts';
 import { openWire } from './open-wire.ts';
+import { rehearse } from './rehearsal.ts';
 import { policyPath, type SegmentPaths, segmentPaths } from './segment-paths.ts';
 
 /** Between ticks of an idle data plane, and while one of them has work left. */
@@ -188,6 +189,7 @@ function main(): void {
   process.once('message', (message) => {
     try {
       if (!isStartMessage(message)) throw new Error('the first message was not an order to start');
+      rehearse();
       run(message);
     } catch (error) {
       fail(error);

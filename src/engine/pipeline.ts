@@ -87,7 +87,7 @@ export class Pipeline {
     this.#counters = parts.counters;
     this.#events = parts.events;
     this.#maxFrameLength = options.maxFrameLength;
-    parts.flows.onRemoved = (flow, reason) => parts.events.ended(parts.flows, flow, reason);
+    parts.flows.listener = parts.events;
   }
 
   /** @param milliseconds of a monotonic clock; once per batch, never per packet */

@@ -73,12 +73,23 @@ export type AttachResult =
   | { readonly ok: true; readonly table: FlowTable; readonly recovery: Recovery }
   | { readonly ok: false; readonly problem: string };
 
-/** Called with every flow that leaves, while its record still holds it. Must not change the table. */
-export type RemovedListener = (flow: FlowIndex, reason: number) => void;
+/**
+ * Who is told of every flow that leaves, while its record still holds it; must not change the table. An object with a method,
+ * not a function: V8 compiles a call of one closure for that closure alone, and compiles all anew when a second comes.
+ */
+export interface FlowListener {
+  ended(flows: FlowView, flow: FlowIndex, reason: number): void;
+}
+
+const NOBODY: FlowListener = {
+  ended() {
+    // Nobody is listening.
+  },
+};
 
 export class FlowTable extends FlowView {
-  /** For flow logs. Called for every reason; see `RemovedListener`. */
-  onRemoved: RemovedListener = ignoreRemoved;
+  /** For flow logs. */
+  listener: FlowListener = NOBODY;
   /** Words of each of the buckets that `useMarks` wants. */
   readonly bucketWords = BUCKET_MARKS;
   readonly #lookup: HashIndex;
@@ -266,7 +277,7 @@ export class FlowTable extends FlowView {
 
   /** Removes a live flow. @param reason one of `RemoveReason` */
   remove(flow: FlowIndex, reason: number): void {
-    this.onRemoved(flow, reason);
+    this.listener.ended(this, flow, reason);
     const words = this.words;
     const base = flow * RECORD_WORDS;
     const list = LIST_OF_STATE[words[base + STATE] & STATE_MASK];
@@ -373,8 +384,4 @@ export class FlowTable extends FlowView {
     this.words[base + BYTES_HIGH] =
       direction === 0 ? (high & 0xffff_0000) | ((high + 1) & 0xffff) : (high + 0x1_0000) | 0;
   }
-}
-
-function ignoreRemoved(): void {
-  // Nobody is listening.
 }

@@ -433,7 +433,7 @@ describe('what stays', () => {
     expect(recovered.timeoutOf(FlowList.Established)).toBe(1800);
     const orders = [table, recovered].map((owner) => {
       const order: string[] = [];
-      owner.onRemoved = (flow) => order.push(keyText(keyIn(owner, flow)));
+      owner.listener = { ended: (_, flow) => order.push(keyText(keyIn(owner, flow))) };
       owner.sweep(5000, 100);
       return order;
     });

@@ -32,10 +32,12 @@ const { Established, Unreplied, SynSent, TimeWait, Closed, FinWait, Closing } = 
 /** Records every removal as `flow reason`. */
 function removalsOf(table: FlowTable): string[] {
   const removals: string[] = [];
-  table.onRemoved = (flow, reason) => {
-    const name = Object.keys(RemoveReason)[Object.values(RemoveReason).indexOf(reason as 0)];
-    expect(table.flowAt(flow)).toBe(flow);
-    removals.push(`${flow} ${name}`);
+  table.listener = {
+    ended(_, flow, reason) {
+      const name = Object.keys(RemoveReason)[Object.values(RemoveReason).indexOf(reason as 0)];
+      expect(table.flowAt(flow)).toBe(flow);
+      removals.push(`${flow} ${name}`);
+    },
   };
   return removals;
 }

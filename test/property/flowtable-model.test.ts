@@ -47,9 +47,11 @@ class Pair {
     for (let id = 0; id < this.#idCount; id++) {
       this.#ids.set(keyText(keyOf(id, this.#key, protocolOf(id))), id);
     }
-    this.table.onRemoved = (flow, reason) => {
-      const id = this.#ids.get(keyText(keyIn(this.table, flow)));
-      this.removals.push(`${id} ${reason}`);
+    this.table.listener = {
+      ended: (_, flow, reason) => {
+        const id = this.#ids.get(keyText(keyIn(this.table, flow)));
+        this.removals.push(`${id} ${reason}`);
+      },
     };
   }
 
