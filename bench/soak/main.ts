@@ -84,11 +84,15 @@ function memoryGrowthOf(
   samples: readonly Sample[],
   read: (sample: Sample) => number,
 ): MemoryGrowth {
-  const count = Math.max(1, Math.ceil(samples.length / TENTHS));
+  const count = samples.length / TENTHS;
   const least = Array.from({ length: TENTHS }, (_, n) =>
-    samples.slice(n * count, (n + 1) * count).toSorted((one, other) => read(one) - read(other)),
-  ).flatMap(([first]) => (first === undefined ? [] : [first]));
-  return { ...growthOf(samples, read), perHour: slope(least, read), least: least.map(read) };
+    Math.min(...samples.slice(Math.floor(n * count), Math.ceil((n + 1) * count)).map(read)),
+  );
+  const half = TENTHS / 2;
+  return {
+    least,
+    halves: [Math.min(...least.slice(1, half)), Math.min(...least.slice(half))],
+  };
 }
 
 /** Of a straight line through the second half, for an hour: what comes before is warming up. */

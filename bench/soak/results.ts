@@ -12,10 +12,15 @@ export interface Growth {
   readonly perHour: number;
 }
 
-/** Of a process' own memory. Only the least counts: what is above it is garbage that the next collection takes. */
-export interface MemoryGrowth extends Growth {
-  /** Bytes: the least of each tenth. `perHour` is of a line through these. */
+/**
+ * Of a process' own memory, in bytes. Only the least counts: what is above it is garbage, which a collection takes once in many
+ * minutes, so that a line through it rises or falls by chance.
+ */
+export interface MemoryGrowth {
+  /** Of each tenth. */
   readonly least: readonly number[];
+  /** The least of either half, the first without its first tenth, in which the process grows warm. */
+  readonly halves: readonly [number, number];
 }
 
 export interface SoakResults {
