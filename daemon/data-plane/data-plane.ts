@@ -71,8 +71,9 @@ export class DataPlane implements WireHandler {
   #seenGeneration: number;
   /** The loading of that generation, until it is over. */
   #loading: Steps<LoadedPolicy> | undefined;
-  #nextSlice = 0;
-  #nextSecond = 0;
+  // No small integers: V8 would keep these fields for such alone, and throw compiled code away at the first other number.
+  #nextSlice = -Infinity;
+  #nextSecond = -Infinity;
   #isStopped = false;
 
   constructor(dependencies: DataPlaneDependencies) {

@@ -2,7 +2,7 @@
  * The policies of a rehearsal (rehearsal.ts).
  */
 import { IpProtocol } from '../../src/capture/packet.ts';
-import { ANY_ADDRESS, addressSet } from '../../src/engine/address-set.ts';
+import { ANY_ADDRESS, addressSet, NO_ADDRESS } from '../../src/engine/address-set.ts';
 import {
   type NicPolicy,
   NO_RULE_LIST,
@@ -16,6 +16,10 @@ import { Access, ANY_PROTOCOL } from '../../src/engine/rule.ts';
 import { NIC_IPV4, NIC_IPV6, PLATFORM_IPV4, SHUT_PORT, TURNING_PORT } from './rehearsal-frames.ts';
 
 const { Tcp, Udp, Icmp, Icmpv6 } = IpProtocol;
+
+/** As many as make a list have a memo (src/engine/rule-set.ts). */
+const MANY_RULES = 256;
+const OTHER_PORTS = 10_000;
 
 const RULE: PolicyRule = {
   name: 'allow',
@@ -70,17 +74,19 @@ export function rehearsalPolicy(isStrict: boolean): PolicyImage {
     kind: RuleKind.Platform,
     source: { ipv4: [[PLATFORM_IPV4, PLATFORM_IPV4]], ipv6: [] },
   };
-  const turning = isStrict ? [denyPort(TURNING_PORT)] : [];
+  const others = Array.from({ length: MANY_RULES }, (_, n) => denyPort(OTHER_PORTS + n));
+  const strict = isStrict ? [denyPort(TURNING_PORT), ...others] : [];
   const ruleLists: RuleList[] = [
     { owner: 'platform', direction: 0, rules: [platform] },
-    { owner: 'subnet', direction: 0, rules: [...deepRules(), ...turning, RULE] },
+    { owner: 'subnet', direction: 0, rules: [...deepRules(), ...strict, RULE] },
     { owner: 'nic', direction: 0, rules: [denyPort(SHUT_PORT), RULE] },
     { owner: 'nic', direction: 1, rules: [RULE] },
   ];
   const nic: NicPolicy = {
     name: 'nic',
     wire: 'wire',
-    addresses: { ipv4: [[NIC_IPV4, NIC_IPV4]], ipv6: [[NIC_IPV6, NIC_IPV6]] },
+    // None: it takes every address.
+    addresses: isStrict ? addressSet([[NIC_IPV4, NIC_IPV4]], [[NIC_IPV6, NIC_IPV6]]) : NO_ADDRESS,
     inbound: { platform: 0, stages: [1, 2] },
     outbound: { platform: NO_RULE_LIST, stages: [3, NO_RULE_LIST] },
     isFlushing: isStrict,
