@@ -93,6 +93,8 @@ function run(start: StartMessage): void {
   const clock = monotonicClock();
   const now = Math.floor(clock() / 1000);
   const { table, recovery } = attachFlows(paths.flows, now);
+  // Connections that are open wait for the wire.
+  if (recovery.kept === 0) rehearse();
   const policy = loadWantedPolicy(page, paths);
   const fragments = new FragmentTable(randomSeeds());
   const pipeline = new Pipeline(
@@ -124,8 +126,6 @@ function run(start: StartMessage): void {
     },
   });
   process.on('SIGTERM', () => dataPlane.stop());
-  // Ctrl-C reaches the whole process group; the supervisor decides.
-  process.on('SIGINT', () => undefined);
   if (start.cpu !== undefined) keepToProcessor(start.cpu);
   const { wire, backend, detail, ringSlots } = openWire(start, {
     handler: dataPlane,
@@ -186,10 +186,11 @@ function fail(error: unknown): void {
 
 function main(): void {
   process.on('disconnect', () => process.exit(0));
+  // Ctrl-C reaches the whole process group; the supervisor decides.
+  process.on('SIGINT', () => undefined);
   process.once('message', (message) => {
     try {
       if (!isStartMessage(message)) throw new Error('the first message was not an order to start');
-      rehearse();
       run(message);
     } catch (error) {
       fail(error);
